@@ -5,11 +5,10 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
-	"time"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/server/v3/embed"
-	"go.uber.org/zap"
+	"go.etcd.io/etcd/server/v3/etcdserver"
 
 	"client-go-lab/localcluster/cluster"
 )
@@ -44,6 +43,14 @@ func runEtcd(ctx context.Context, state cluster.State) error {
 	}
 	defer e.Close()
 	select {
+	case <-e.Server.ReadyNotify():
+		if err := forget(ctx, e.Server); err != nil {
+			return err
+		}
+	case <-ctx.Done():
+		return nil
+	}
+	select {
 	case <-ctx.Done():
 		return nil
 	case err := <-e.Err():
@@ -51,30 +58,19 @@ func runEtcd(ctx context.Context, state cluster.State) error {
 	}
 }
 
-// compact makes etcd forget every revision before the present one, as the API server does on its own every five
-// minutes, so that "410 Gone" can be seen without waiting. It writes the key by which the API server's watch cache
-// learns of compactions (k8s.io/apiserver/pkg/storage/etcd3/compact.go).
-func compact(ctx context.Context, state cluster.State) (int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	client, err := clientv3.New(clientv3.Config{
-		Endpoints: []string{state.EtcdEndpoint()}, Context: ctx, Logger: zap.NewNop(),
-	})
-	if err != nil {
-		return 0, fmt.Errorf("connect to etcd: %w", err)
-	}
-	defer func() { _ = client.Close() }()
+// forget compacts every revision before the present one. An API server does that every five minutes to what is older
+// than that; doing it before the API server starts gives lessons, from the first second, revisions that are gone for
+// good: revision 1 is always "410 Gone". The key is the one by which API servers tell each other of a compaction
+// (k8s.io/apiserver/pkg/storage/etcd3/compact.go).
+func forget(ctx context.Context, server *etcdserver.EtcdServer) error {
 	const key = "compact_rev_key"
-	now, err := client.Get(ctx, key)
+	last := strconv.FormatInt(server.KV().Rev(), 10)
+	put, err := server.Put(ctx, &etcdserverpb.PutRequest{Key: []byte(key), Value: []byte(last)})
 	if err != nil {
-		return 0, fmt.Errorf("read etcd's revision: %w", err)
+		return fmt.Errorf("announce the compaction: %w", err)
 	}
-	revision := now.Header.Revision
-	if _, err := client.Put(ctx, key, strconv.FormatInt(revision, 10)); err != nil {
-		return 0, fmt.Errorf("announce the compaction: %w", err)
+	if _, err := server.Compact(ctx, &etcdserverpb.CompactionRequest{Revision: put.Header.Revision}); err != nil {
+		return fmt.Errorf("compact etcd at revision %d: %w", put.Header.Revision, err)
 	}
-	if _, err := client.Compact(ctx, revision); err != nil {
-		return 0, fmt.Errorf("compact etcd at revision %d: %w", revision, err)
-	}
-	return revision, nil
+	return nil
 }

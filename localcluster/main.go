@@ -73,7 +73,7 @@ The cluster lives in $LAB_STATE, by default client-go-lab/cluster in the user's 
 		SilenceUsage: true, SilenceErrors: true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	root.AddCommand(upCommand(), downCommand(), statusCommand(), logsCommand(), compactCommand(),
+	root.AddCommand(upCommand(), downCommand(), statusCommand(), logsCommand(),
 		// Only for --help: main runs it before cobra sees the arguments.
 		&cobra.Command{Use: "kubectl ARGS...", Short: "kubectl for this cluster", Run: func(*cobra.Command, []string) {}})
 	return root
@@ -92,11 +92,6 @@ taken down, or killed, goes on with its data.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			state, err := cluster.DefaultState()
 			if err != nil {
-				return err
-			}
-			o.Ready = func(ctx context.Context) error {
-				// A revision that is gone for good: lessons show what becomes of a client that asks for it.
-				_, err := compactState(ctx, state)
 				return err
 			}
 			return cluster.Up(cmd.Context(), state, o)
@@ -224,32 +219,6 @@ func logsCommand() *cobra.Command {
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "keep printing what is written")
 	cmd.Flags().IntVar(&lines, "tail", 100, "number of lines to begin with")
 	return cmd
-}
-
-func compactCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "compact",
-		Short: "Make etcd forget all past revisions, so that old lists and watches get 410 Gone",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			state, err := cluster.DefaultState()
-			if err != nil {
-				return err
-			}
-			revision, err := compactState(cmd.Context(), state)
-			if err == nil {
-				_, err = fmt.Printf("compacted at revision %d\n", revision)
-			}
-			return err
-		},
-	}
-}
-
-func compactState(ctx context.Context, state cluster.State) (int64, error) {
-	if err := os.Chdir(state.Dir); err != nil { // the socket's path is relative
-		return 0, err
-	}
-	return compact(ctx, state)
 }
 
 // runKubectl is kubectl. It talks to this cluster unless its arguments name another: what is current in the user's

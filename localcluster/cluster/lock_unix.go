@@ -73,7 +73,7 @@ func (l *lock) writePID() error {
 func (s State) supervisorPID() (int, error) {
 	path := s.File("run.lock")
 	if _, err := os.Stat(path); err != nil {
-		return 0, nil //nolint:nilerr // no file, no supervisor
+		return 0, nil // no file, no supervisor
 	}
 	// Shared: two who look at once must not take each other for a supervisor.
 	l, err := try(path, syscall.LOCK_SH)
@@ -90,7 +90,7 @@ func (s State) supervisorPID() (int, error) {
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
 	if err != nil {
-		return 0, nil //nolint:nilerr // its holder has not written it yet
+		return 0, nil // its holder has not written it yet
 	}
 	return pid, nil
 }

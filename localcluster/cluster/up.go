@@ -32,8 +32,6 @@ type UpOptions struct {
 	Port    int    // of the API server; 0: as before, or any that is free
 	Merge   bool   // add the context to the user's kubeconfig
 	Seed    bool   // apply the sample workloads
-	// Ready is called once the cluster serves, before Up returns.
-	Ready func(context.Context) error
 	// Out gets a line for each thing done.
 	Out io.Writer
 }
@@ -220,12 +218,7 @@ func (s State) finish(ctx context.Context, o UpOptions, ended <-chan error) erro
 		return err
 	}
 	if o.Seed {
-		if err := seed(ctx, admin); err != nil {
-			return err
-		}
-	}
-	if o.Ready != nil {
-		return o.Ready(ctx)
+		return seed(ctx, admin)
 	}
 	return nil
 }
@@ -273,7 +266,7 @@ func (s State) startFailure(ended <-chan error, out io.Writer) func(error) error
 		}
 		var status []ComponentStatus
 		if err := readJSON(s.File("components.json"), &status); err != nil || ended == nil {
-			return nil //nolint:nilerr // nothing known yet, or another start's cluster, which is restarting something
+			return nil // nothing known yet, or another start's cluster, which is restarting something
 		}
 		for _, c := range status {
 			if c.Restarts >= 3 {
@@ -302,7 +295,7 @@ func tail(file string, n int) string {
 func Down(ctx context.Context, s State, out io.Writer) error {
 	if _, err := os.Stat(s.Dir); err != nil {
 		_, _ = fmt.Fprintln(out, "The cluster is not running.")
-		return nil //nolint:nilerr // never started: nothing to do
+		return nil // never started: nothing to do
 	}
 	held, err := waitLock(ctx, s.File("up.lock"), func() {
 		_, _ = fmt.Fprintln(out, "Another up or down is at work on this cluster; waiting for it.")
