@@ -167,17 +167,24 @@ func printStatus(out io.Writer, st cluster.Status, asJSON bool) error {
 	}
 	_, _ = fmt.Fprintf(out, "Kubernetes %s is %s at %s, %d nodes.\n\n", version.Get().GitVersion, word, st.Config.Server, st.Config.Nodes)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "COMPONENT\tPID\tUP\tRESTARTS\tLAST END")
+	_, _ = fmt.Fprintln(w, "COMPONENT\tPID\tUP\tRESTARTS\tMEMORY\tLAST END")
+	total := 0
 	for _, c := range st.Components {
-		up := "-"
-		if c.PID != 0 {
+		up, memory, end := "-", "-", "-"
+		if !c.Started.IsZero() && c.PID != 0 {
 			up = time.Since(c.Started).Round(time.Second).String()
 		}
-		end := c.LastEnd
-		if end == "" {
-			end = "-"
+		if c.Memory != 0 {
+			memory = fmt.Sprintf("%d MiB", c.Memory>>10)
+			total += c.Memory
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%s\n", c.Name, c.PID, up, c.Restarts, end)
+		if c.LastEnd != "" {
+			end = c.LastEnd
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%s\t%s\n", c.Name, c.PID, up, c.Restarts, memory, end)
+	}
+	if total != 0 {
+		_, _ = fmt.Fprintf(w, "all\t\t\t\t%d MiB\t\n", total>>10)
 	}
 	if err := w.Flush(); err != nil {
 		return err

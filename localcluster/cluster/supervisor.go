@@ -54,6 +54,9 @@ type ComponentStatus struct {
 	Started  time.Time `json:"started,omitzero"`
 	Restarts int       `json:"restarts"`
 	LastEnd  string    `json:"lastEnd,omitempty"`
+	// Memory is the proportional set size in KiB: pages that processes share count by shares, so that the sum over the
+	// cluster is what it costs. `status` fills it in, on Linux.
+	Memory int `json:"memoryKiB,omitempty"`
 }
 
 // Supervise starts every component as a process of its own and starts those again that end, until ctx ends. Its own log

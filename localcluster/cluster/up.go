@@ -377,6 +377,10 @@ func Stat(ctx context.Context, s State) (Status, error) {
 	if err := readJSON(s.File("components.json"), &st.Components); err != nil {
 		return st, err
 	}
+	st.Components = append([]ComponentStatus{{Name: "supervisor", PID: pid}}, st.Components...)
+	for i := range st.Components {
+		st.Components[i].Memory = memory(st.Components[i].PID)
+	}
 	admin, err := clientcmd.BuildConfigFromFlags("", s.Kubeconfig(Admin))
 	if err != nil {
 		return st, err
@@ -389,4 +393,18 @@ func Stat(ctx context.Context, s State) (Status, error) {
 	_, err = client.CoreV1().RESTClient().Get().AbsPath("/readyz").DoRaw(ctx)
 	st.Ready = err == nil
 	return st, nil
+}
+
+// memory is a process's proportional set size in KiB, 0 where the system does not tell.
+func memory(pid int) int {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/smaps_rollup")
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(data), "\nPss:")
+	kib, err := strconv.Atoi(strings.Fields(rest + " ?")[0])
+	if err != nil {
+		return 0
+	}
+	return kib
 }
