@@ -32,7 +32,7 @@ func runEtcd(ctx context.Context, state cluster.State) error {
 	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
 	cfg.LogLevel = "warn"
 	// A lone member needs no patience for its own election.
-	cfg.TickMs, cfg.ElectionMs = 10, 100
+	cfg.TickMs, cfg.ElectionMs = 100, 1000
 	// The page cache outlives killed processes, which is all that this database has to survive. What a power cut
 	// damages, `up --fresh` replaces.
 	cfg.UnsafeNoFsync = true

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -104,7 +105,7 @@ func podOf(r *http.Request) string { return r.PathValue("ns") + "/" + r.PathValu
 // that a lesson can show them.
 func logLines(pod *corev1.Pod, container string) []string {
 	image := "?"
-	for _, c := range pod.Spec.Containers {
+	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
 		if c.Name == container {
 			image = c.Image
 		}

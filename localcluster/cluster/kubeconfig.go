@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -149,10 +150,14 @@ func editKubeconfig(ctx context.Context, file string, change func(*clientcmdapi.
 	}
 	defer unlock()
 
+	var before []byte
 	config, mode := clientcmdapi.NewConfig(), fs.FileMode(0o600)
 	if info, err := os.Stat(file); err == nil {
 		mode = info.Mode().Perm()
-		if config, err = clientcmd.LoadFromFile(file); err != nil {
+		if before, err = os.ReadFile(file); err != nil {
+			return err
+		}
+		if config, err = clientcmd.Load(before); err != nil {
 			return fmt.Errorf("read it: %w", err)
 		}
 		// Writing goes by renaming, which would get round a file's own write protection.
@@ -170,6 +175,9 @@ func editKubeconfig(ctx context.Context, file string, change func(*clientcmdapi.
 	data, err := clientcmd.Write(*config)
 	if err != nil {
 		return err
+	}
+	if bytes.Equal(data, before) {
+		return nil
 	}
 	if err := writeFile(file, data); err != nil {
 		return err

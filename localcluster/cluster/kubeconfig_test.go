@@ -101,7 +101,12 @@ func TestMergeAddsAndTakesBack(t *testing.T) {
 func TestMergeTwiceRemembersTheFirstContext(t *testing.T) {
 	s, file := home(t, theirs)
 	mergeUp(t, s)
+	first, err := os.Stat(file)
+	require.NoError(t, err)
 	mergeUp(t, s)
+	second, err := os.Stat(file)
+	require.NoError(t, err)
+	assert.True(t, os.SameFile(first, second), "the file is not written again when nothing changes")
 	_, current, err := s.unmergeKubeconfig(context.Background())
 	require.NoError(t, err)
 	assert.Equal(t, "prod", current)

@@ -455,6 +455,30 @@ func listeners(t *testing.T, pids []int) []string {
 	return found
 }
 
+// What a learner put into the cluster may refuse what `up` puts there. It must not lock the learner out.
+func TestUpOnAClusterWithAWebhookThatRefusesAll(t *testing.T) {
+	b := newBox(t)
+	b.up()
+	create := b.command("kubectl", "create", "-f", "-")
+	create.Stdin = strings.NewReader(`
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: nobody-answers}
+webhooks:
+- name: nobody-answers.test.example.com
+  clientConfig: {url: "https://127.0.0.1:1/"}
+  rules: [{apiGroups: ["*"], apiVersions: ["*"], operations: ["*"], resources: [clusterroles, pods]}]
+  admissionReviewVersions: [v1]
+  sideEffects: None
+`)
+	out, code := outcome(t, create)
+	require.Zero(t, code, out)
+	b.must("down")
+	assert.Contains(t, b.up(), "nobody-answers.test.example.com")
+	b.must("kubectl", "delete", "validatingwebhookconfiguration", "nobody-answers")
+	assert.NotContains(t, b.up(), "nobody-answers")
+}
+
 func TestOldRevisionsAreGone(t *testing.T) {
 	b := newBox(t)
 	b.up()

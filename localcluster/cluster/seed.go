@@ -40,7 +40,7 @@ func seed(ctx context.Context, config *rest.Config) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	// Admission refuses a pod in a namespace whose default service account the controllers have not made yet.
 	for _, ns := range []string{"default", "kube-system"} {

@@ -146,7 +146,9 @@ func (sup *supervisor) run(ctx context.Context, i int) error {
 	defer func() { _ = hold.Close() }()
 	cmd := exec.CommandContext(ctx, sup.self, "component", c.name)
 	cmd.Dir = sup.state.Dir
-	cmd.Env = append(os.Environ(), "LAB_STATE="+sup.state.Dir)
+	// Collecting garbage twice as often as usual costs a cluster that does little next to nothing, and saves a tenth of
+	// its memory. $GOGC still has the last word: of two values the later counts.
+	cmd.Env = append([]string{"GOGC=50"}, append(os.Environ(), "LAB_STATE="+sup.state.Dir)...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = lifeline, out, out
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = c.grace

@@ -214,13 +214,17 @@ func (s State) finish(ctx context.Context, o UpOptions, ended <-chan error) erro
 	if ended != nil {
 		_, _ = fmt.Fprintf(o.Out, "The API server is ready after %.1f s.\n", time.Since(began).Seconds())
 	}
-	if err := bootstrap(ctx, admin); err != nil {
-		return err
+	// What follows can be refused by what the learner has put into the cluster, a webhook for instance. The cluster
+	// serves all the same, and that is the way to mend it.
+	err = bootstrap(ctx, admin)
+	if err == nil && o.Seed {
+		err = seed(ctx, admin)
 	}
-	if o.Seed {
-		return seed(ctx, admin)
+	if err != nil && ctx.Err() == nil {
+		_, _ = fmt.Fprintf(o.Out, "The cluster serves, but not all that up puts into it is there: %v.\n", err)
+		return nil
 	}
-	return nil
+	return err
 }
 
 // AwaitReady returns when the API server says that it is ready, or with the first error of failed, which may be nil

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"client-go-lab/internal/chapter"
+	"client-go-lab/internal/labtest"
+)
+
+// clusterClient returns a client of the chapter's own for looking behind its back.
+func clusterClient(t *testing.T, kubeconfig string) *rest.RESTClient {
+	t.Helper()
+	conn, err := connect(chapter.Flags{Kubeconfig: kubeconfig})
+	require.NoError(t, err)
+	client, err := newCoreClient(conn.config)
+	require.NoError(t, err)
+	return client
+}
+
+// requireClean looks for what this chapter's steps may have left behind.
+func requireClean(t *testing.T, client rest.Interface) {
+	t.Helper()
+	selector := mine()
+	for resource, request := range map[string]*rest.Request{
+		"configmaps":  client.Get(),
+		"deployments": client.Get().AbsPath("/apis/apps/v1"),
+	} {
+		list := &metav1.PartialObjectMetadataList{}
+		err := request.Namespace(labNamespace).Resource(resource).
+			VersionedParams(&selector, scheme.ParameterCodec).
+			SetHeader("Accept", "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io").
+			Do(t.Context()).Into(list)
+		require.NoError(t, err)
+		require.Empty(t, list.Items, "left behind")
+	}
+}
+
+func TestStepsOnCluster(t *testing.T) {
+	kubeconfig := labtest.Kubeconfig(t)
+	client := clusterClient(t, kubeconfig)
+	for _, step := range contents().Steps {
+		t.Run(step.Name, func(t *testing.T) {
+			args := []string{step.Name, "-kubeconfig", kubeconfig}
+			if step.Name == "pods" || step.Name == "table" {
+				args = append(args, "-n", "default") // where the sample workloads are
+			}
+			stdout, stderr, code := program(t.Context(), args...)
+			require.Zero(t, code, stderr)
+			assert.Empty(t, stderr)
+			requireOutput(t, step.Name, stdout)
+			requireClean(t, client)
+		})
+	}
+}
+
+// cancelAt cancels a context as soon as a word has been written.
+type cancelAt struct {
+	bytes.Buffer
+	word   string
+	cancel context.CancelFunc
+}
+
+func (c *cancelAt) Write(b []byte) (int, error) {
+	n, err := c.Buffer.Write(b)
+	if strings.Contains(c.String(), c.word) {
+		c.cancel()
+	}
+	return n, err
+}
+
+func TestCancelledStepsCleanUpOnCluster(t *testing.T) {
+	kubeconfig := labtest.Kubeconfig(t)
+	client := clusterClient(t, kubeconfig)
+	for step, word := range map[string]string{
+		"verbs":  "updated:",
+		"result": "StatusCode",
+		"pages":  "-- page by page",
+		"watch":  "MODIFIED",
+		"paths":  "GET scale",
+		"config": "-- Timeout",
+	} {
+		t.Run(step, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			out := &cancelAt{word: word, cancel: cancel}
+			var stderr bytes.Buffer
+			code := contents().Main(ctx, []string{step, "-kubeconfig", kubeconfig}, out, &stderr)
+			assert.Equal(t, chapter.ExitInterrupted, code, stderr.String())
+			assert.Contains(t, out.String(), word)
+			requireClean(t, client)
+		})
+	}
+}
+
+func TestInterruptOnCluster(t *testing.T) {
+	kubeconfig := labtest.Kubeconfig(t)
+	if runtime.GOOS == "windows" {
+		t.Skip("not run: a Windows process cannot send an interrupt to another")
+	}
+	client := clusterClient(t, kubeconfig)
+	requireClean(t, client)
+	stream, err := startWatch(t.Context(), client, labNamespace, metav1.ListOptions{})
+	require.NoError(t, err)
+	defer stream.Stop()
+	_, stderr, code := command(t, func(p *os.Process) {
+		_, err := next(t.Context(), stream) // the program has made its first object
+		require.NoError(t, err)
+		require.NoError(t, p.Signal(os.Interrupt))
+	}, "watch", "-kubeconfig", kubeconfig)
+	assert.Equal(t, chapter.ExitInterrupted, code)
+	assert.Contains(t, stderr, "01-restclient: interrupted: ")
+	assert.Equal(t, 1, strings.Count(stderr, "\n"), "one line: %s", stderr)
+	requireClean(t, client)
+}
+
+func TestLeftoversOnCluster(t *testing.T) {
+	kubeconfig := labtest.Kubeconfig(t)
+	client := clusterClient(t, kubeconfig)
+	require.NoError(t, makeNamespace(t.Context(), client))
+	for _, name := range []string{"paint", "kettle", "page-3", "result"} {
+		configMap := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels()}}
+		require.NoError(t, client.Post().Namespace(labNamespace).Resource("configmaps").Body(configMap).Do(t.Context()).Error())
+	}
+	stdout, stderr, code := program(t.Context(), "verbs", "-kubeconfig", kubeconfig)
+	require.Zero(t, code, stderr)
+	requireOutput(t, "verbs", stdout)
+	requireClean(t, client)
+}
+
+// The same cluster under a name that could be anybody's: the guard sends nothing, unless -context names it.
+func TestGuardOnCluster(t *testing.T) {
+	config, err := clientcmd.LoadFromFile(labtest.Kubeconfig(t))
+	require.NoError(t, err)
+	config.Contexts["prod"] = config.Contexts[config.CurrentContext]
+	config.CurrentContext = "prod"
+	kubeconfig := filepath.Join(t.TempDir(), "config")
+	require.NoError(t, clientcmd.WriteToFile(*config, kubeconfig))
+
+	stdout, stderr, code := program(t.Context(), "verbs", "-kubeconfig", kubeconfig)
+	assert.Equal(t, chapter.ExitFailed, code)
+	assert.Empty(t, stdout)
+	assert.Contains(t, stderr, "-context prod")
+
+	stdout, stderr, code = program(t.Context(), "verbs", "-kubeconfig", kubeconfig, "-context", "prod")
+	require.Zero(t, code, stderr)
+	requireOutput(t, "verbs", stdout)
+}
