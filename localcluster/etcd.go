@@ -31,8 +31,6 @@ func runEtcd(ctx context.Context, state cluster.State) error {
 	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{*peer}, []url.URL{*peer}
 	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
 	cfg.LogLevel = "warn"
-	// A lone member needs no patience for its own election.
-	cfg.TickMs, cfg.ElectionMs = 100, 1000
 	// The page cache outlives killed processes, which is all that this database has to survive. What a power cut
 	// damages, `up --fresh` replaces.
 	cfg.UnsafeNoFsync = true
