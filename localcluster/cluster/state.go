@@ -76,6 +76,9 @@ func (s State) LoadConfig() (Config, error) {
 	return c, err
 }
 
+// minFree is what etcd allocates at once for its log, and as much again for all the rest.
+const minFree = 128 << 20
+
 // prepare makes the state directory, and tells early and plainly when it cannot be used.
 func (s State) prepare() error {
 	for _, dir := range []string{s.Dir, s.File("pki"), s.File("logs")} {

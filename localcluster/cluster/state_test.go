@@ -81,6 +81,21 @@ func TestPrepareTellsWhatToDoWithAnUnusableDirectory(t *testing.T) {
 	require.ErrorContains(t, err, "LAB_STATE")
 }
 
+func TestLastWords(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "log")
+	require.NoError(t, os.WriteFile(file, []byte("I1 fine\npanic: no space left\n\ngoroutine 1 [running]:\nmain.main()\n"), 0o600))
+	assert.Equal(t, "  panic: no space left", lastWords(file))
+	require.NoError(t, os.WriteFile(file, []byte("I1 fine\nso long\n"), 0o600))
+	assert.Equal(t, "  so long", lastWords(file))
+	assert.Contains(t, lastWords(file+".gone"), "no such file")
+}
+
+func TestFreeSpace(t *testing.T) {
+	free, err := freeSpace(t.TempDir())
+	require.NoError(t, err)
+	assert.Greater(t, free, uint64(minFree), "the tests themselves need this much")
+}
+
 func TestPrepareClosesAnOpenDirectory(t *testing.T) {
 	s := State{t.TempDir()}
 	require.NoError(t, os.Chmod(s.Dir, 0o755))

@@ -114,6 +114,9 @@ func (s State) start(o UpOptions) (<-chan error, error) {
 			return nil, err
 		}
 	}
+	if free, err := freeSpace(s.Dir); err == nil && free < minFree {
+		return nil, s.unusable(fmt.Errorf("only %d MiB are free, and etcd needs %d", free>>20, minFree>>20))
+	}
 	if o.Nodes > 0 {
 		config.Nodes = o.Nodes
 	} else if config.Nodes == 0 {
@@ -261,7 +264,7 @@ func (s State) startFailure(ended <-chan error, out io.Writer) func(error) error
 	return func(error) error {
 		select {
 		case err := <-ended:
-			return fmt.Errorf("the supervisor ended: %w\n%s", err, tail(s.Log("supervisor"), 5))
+			return fmt.Errorf("the supervisor ended: %w\n%s", err, lastWords(s.Log("supervisor")))
 		default:
 		}
 		if !told && time.Since(began) > 8*time.Second {
@@ -275,24 +278,27 @@ func (s State) startFailure(ended <-chan error, out io.Writer) func(error) error
 		for _, c := range status {
 			if c.Restarts >= 3 {
 				return fmt.Errorf("%s does not stay up: %s\n%s\n(all of it: %s; if its data is damaged, `up --fresh` starts with none)",
-					c.Name, c.LastEnd, tail(s.Log(c.Name), 5), s.Log(c.Name))
+					c.Name, c.LastEnd, lastWords(s.Log(c.Name)), s.Log(c.Name))
 			}
 		}
 		return nil
 	}
 }
 
-// tail returns the last n lines of a file, indented.
-func tail(file string, n int) string {
+// lastWords is the line of a log that tells why its writer ended: the last panic or fatal error, else the last line.
+func lastWords(file string) string {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return "  " + err.Error()
 	}
 	lines := strings.Split(strings.TrimRight(string(data), "\n"), "\n")
-	if len(lines) > n {
-		lines = lines[len(lines)-n:]
+	last := lines[len(lines)-1]
+	for _, line := range lines {
+		if strings.HasPrefix(line, "panic: ") || strings.Contains(line, `"level":"fatal"`) || strings.HasPrefix(line, "F") {
+			last = line
+		}
 	}
-	return "  " + strings.Join(lines, "\n  ")
+	return "  " + last
 }
 
 // Down stops the cluster and takes its context out of the kubeconfig. Its data stays.
