@@ -62,13 +62,17 @@ func runEtcd(ctx context.Context, state cluster.State) error {
 // (k8s.io/apiserver/pkg/storage/etcd3/compact.go).
 func forget(ctx context.Context, server *etcdserver.EtcdServer) error {
 	const key = "compact_rev_key"
-	last := strconv.FormatInt(server.KV().Rev(), 10)
-	put, err := server.Put(ctx, &etcdserverpb.PutRequest{Key: []byte(key), Value: []byte(last)})
-	if err != nil {
-		return fmt.Errorf("announce the compaction: %w", err)
+	var now int64
+	for range 2 { // a watch from revision 1 begins at 2: in a new etcd that must be gone, too
+		last := strconv.FormatInt(server.KV().Rev(), 10)
+		put, err := server.Put(ctx, &etcdserverpb.PutRequest{Key: []byte(key), Value: []byte(last)})
+		if err != nil {
+			return fmt.Errorf("announce the compaction: %w", err)
+		}
+		now = put.Header.Revision
 	}
-	if _, err := server.Compact(ctx, &etcdserverpb.CompactionRequest{Revision: put.Header.Revision}); err != nil {
-		return fmt.Errorf("compact etcd at revision %d: %w", put.Header.Revision, err)
+	if _, err := server.Compact(ctx, &etcdserverpb.CompactionRequest{Revision: now}); err != nil {
+		return fmt.Errorf("compact etcd at revision %d: %w", now, err)
 	}
 	return nil
 }
