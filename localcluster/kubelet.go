@@ -30,7 +30,7 @@ const streamTimeout = time.Hour
 // serveKubelet answers what the API server asks of a node: logs, exec, attach and port-forward. kwok has a server for
 // that, but it takes anybody who can reach its port and runs the commands on the host, as the user. This one takes the
 // API server's client certificate only, and runs nothing: a few commands are played, the rest is refused.
-func serveKubelet(ctx context.Context, client kubernetes.Interface, state cluster.State, port int) error {
+func serveKubelet(ctx context.Context, listener net.Listener, client kubernetes.Interface, state cluster.State) error {
 	ca, err := os.ReadFile(state.Cert(cluster.CA))
 	if err != nil {
 		return fmt.Errorf("read the cluster's CA: %w", err)
@@ -52,10 +52,6 @@ func serveKubelet(ctx context.Context, client kubernetes.Interface, state cluste
 			},
 		},
 		BaseContext: func(net.Listener) context.Context { return ctx },
-	}
-	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	if err != nil {
-		return fmt.Errorf("listen for the kubelet API: %w", err)
 	}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()

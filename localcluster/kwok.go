@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"runtime"
 	"strconv"
 	"time"
@@ -43,6 +44,11 @@ func runKwok(ctx context.Context, config *rest.Config, state cluster.State, port
 	})
 	if err != nil {
 		return nil // stopped before it could begin
+	}
+	// Before any node is Ready, so that a Ready node answers.
+	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(ports.Kubelet)))
+	if err != nil {
+		return fmt.Errorf("listen for the kubelet API: %w", err)
 	}
 	for i := 1; i <= nodes; i++ {
 		if err := register(ctx, client, "node"+strconv.Itoa(i), ports.Kubelet); err != nil {
@@ -96,7 +102,7 @@ func runKwok(ctx context.Context, config *rest.Config, state cluster.State, port
 	if err := c.Start(ctx); err != nil {
 		return fmt.Errorf("start kwok: %w", err)
 	}
-	return serveKubelet(ctx, client, state, ports.Kubelet)
+	return serveKubelet(ctx, listener, client, state)
 }
 
 // stages are kwok's rules for what becomes of nodes and pods, as its module ships them.

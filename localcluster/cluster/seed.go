@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -32,6 +33,33 @@ const poll = 25 * time.Millisecond
 // bootstrap grants the cluster's own parts what they need beyond upstream's roles.
 func bootstrap(ctx context.Context, config *rest.Config) error {
 	return apply(ctx, config, bootstrapYAML)
+}
+
+// awaitNodes waits until there are nodes and all are Ready.
+func awaitNodes(ctx context.Context, config *rest.Config) error {
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	err = until(ctx, func(ctx context.Context) (bool, error) {
+		nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+		if err != nil || len(nodes.Items) == 0 {
+			return false, err
+		}
+		return !slices.ContainsFunc(nodes.Items, func(n corev1.Node) bool { return !ready(n) }), nil
+	})
+	if err != nil {
+		return fmt.Errorf("wait for the nodes to be Ready: %w", err)
+	}
+	return nil
+}
+
+func ready(node corev1.Node) bool {
+	return slices.ContainsFunc(node.Status.Conditions, func(c corev1.NodeCondition) bool {
+		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
+	})
 }
 
 // seed applies the sample workloads and waits until their pods run.

@@ -220,6 +220,9 @@ func (s State) finish(ctx context.Context, o UpOptions, ended <-chan error) erro
 	// What follows can be refused by what the learner has put into the cluster, a webhook for instance. The cluster
 	// serves all the same, and that is the way to mend it.
 	err = bootstrap(ctx, admin)
+	if err == nil {
+		err = awaitNodes(ctx, admin)
+	}
 	if err == nil && o.Seed {
 		err = seed(ctx, admin)
 	}
