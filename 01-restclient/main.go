@@ -11,12 +11,16 @@ import (
 	"os"
 
 	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
 
 	"client-go-lab/internal/chapter"
 )
 
 func main() {
-	os.Exit(contents().Main(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+	// client-go logs through the logger in the context, and without one through klog, on stderr: on Ctrl-C, say, that an
+	// answer broke off in the middle. The errors that it returns tell the same, and one of the two is enough.
+	ctx := klog.NewContext(context.Background(), klog.Logger{})
+	os.Exit(contents().Main(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
 func contents() chapter.Chapter {
