@@ -1,0 +1,49 @@
+// Package pages is a sample of a typical mistake: after a 410 it begins again, and keeps what it had.
+package pages
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+)
+
+// want: what you got before the 410 is from an older revision
+
+// listPage gets one page of the ConfigMaps in a namespace.
+func listPage(ctx context.Context, client rest.Interface, namespace string, options metav1.ListOptions) (*corev1.ConfigMapList, error) {
+	page := &corev1.ConfigMapList{}
+	err := client.Get().
+		Namespace(namespace).
+		Resource("configmaps").
+		VersionedParams(&options, scheme.ParameterCodec).
+		Do(ctx).
+		Into(page)
+	return page, err
+}
+
+// Names adds the whole list to the pages from before the 410.
+func Names(ctx context.Context, client rest.Interface, namespace string, limit int64) ([]string, error) {
+	var names []string
+	options := metav1.ListOptions{Limit: limit}
+	for {
+		page, err := listPage(ctx, client, namespace, options)
+		if apierrors.IsResourceExpired(err) {
+			options = metav1.ListOptions{}
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, configMap := range page.Items {
+			names = append(names, configMap.Name)
+		}
+		options.Continue = page.Continue
+		if options.Continue == "" {
+			return names, nil
+		}
+	}
+}

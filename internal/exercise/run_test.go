@@ -1,0 +1,128 @@
+package exercise
+
+import (
+	"context"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func (c *course) runner() Runner {
+	return Runner{Root: c.root, Go: "go", Cluster: "LAB_TEST_SOMETHING", Timeout: 3 * time.Second}
+}
+
+// What a learner may do to a file, all in one run of the real go command.
+func TestCheck(t *testing.T) {
+	c := newCourse(t)
+	writes := []struct {
+		dir   string
+		write string // in place of "return 0"; "" leaves the file
+		state State
+		step  int
+		says  string
+	}{
+		{"1-untouched", "", NotStarted, 0, ""},
+		{"2-solved", "return 2 * a", Solved, 0, ""},
+		{"3-fails", "return a", Fails, 1, "seen: 21\nexpected: 42"},
+		{"4-undefined", "return b", Fails, 0, "It does not compile:\n01-one/exercises/4-undefined/exercise.go:6:9: undefined: b"},
+		{"5-syntax", "return (", Fails, 0, "It does not compile:\n01-one/exercises/5-syntax/exercise.go:7:1: syntax error"},
+		{"6-panics", `panic("oh")`, Fails, 1, "Your code panics: oh\nat exercise.go:6"},
+		{"7-loops", "for {}", Fails, 1, "is there a loop that nothing stops?"},
+		{"8-exits", "os.Exit(0); return 0", Fails, 1, "Your code panics: unexpected call to os.Exit(0)"},
+		{"9-renamed", "return 0 }; func Twice() int { return 0", Fails, 0, "exercise_test.go:6:12: undefined: Double\nThe test calls your function as it was given"},
+	}
+	for _, w := range writes {
+		c.add(w.dir)
+		file := "01-one/exercises/" + w.dir + "/exercise.go"
+		if w.write != "" {
+			c.edit(file, "return 0", w.write)
+		}
+		if strings.Contains(w.write, "os.") {
+			c.edit(file, "package double\n", "package double\n\nimport \"os\"\n")
+		}
+		if strings.Contains(w.write, "Twice") {
+			c.edit(file, "func Double(", "func Doubled(")
+		}
+	}
+	c.add("1-gone")
+	c.remove("01-one/exercises/1-gone/exercise.go")
+
+	results, err := c.runner().Check(t.Context(), c.all())
+	require.NoError(t, err)
+	require.Len(t, results, len(writes)+1)
+	assert.Equal(t, Fails, results[0].State)
+	assert.Contains(t, results[0].Message, "go run ./lab reset 01/gone")
+	for i, w := range writes {
+		r := results[i+1]
+		assert.Equal(t, w.state, r.State, w.dir)
+		assert.Equal(t, 1, r.Steps)
+		assert.Contains(t, r.Message, w.says, w.dir)
+		if w.says == "" {
+			assert.Empty(t, r.Message, w.dir)
+		}
+		if strings.HasPrefix(w.says, "It does not compile") {
+			assert.Equal(t, 1, strings.Count(r.Message, "\n"), "nothing but the first error: %s", r.Message)
+		}
+		assert.Equal(t, w.step, r.Step, w.dir)
+	}
+}
+
+func TestCheckNamesTheMissingImport(t *testing.T) {
+	c := newCourse(t)
+	c.add("1-good")
+	c.write("01-one/solutions/1-good/exercise.go", strings.NewReplacer(
+		"package double\n", "package double\n\nimport (\n\t\"math/rand/v2\"\n\ttext \"strings\"\n)\n", "return 2 * a", "_ = text.ToUpper(\"\")\n\treturn rand.IntN(2)").Replace(doubled))
+	for name, want := range map[string]string{"text": `text "strings"`, "rand": `"math/rand/v2"`} {
+		assert.Equal(t, "\nIf you mean the package, import it: "+want, c.all()[0].importHelp(name))
+	}
+	assert.Empty(t, c.all()[0].importHelp("other"))
+	c.edit("01-one/exercises/1-good/exercise.go", "return 0", "return text.Count(``, ``)")
+	results, err := c.runner().Check(t.Context(), c.all())
+	require.NoError(t, err)
+	assert.True(t, strings.HasSuffix(results[0].Message, `import it: text "strings"`), results[0].Message)
+}
+
+// A test that skips proves nothing, unless it says that it needs the cluster and there is none.
+func TestCheckSkips(t *testing.T) {
+	c := newCourse(t)
+	c.add("1-good")
+	c.edit("01-one/exercises/1-good/exercise.go", "return 0", "return 2 * a")
+	c.write("01-one/exercises/1-good/exercise_test.go", testing1+"\nfunc TestStep1Real(t *testing.T) { t.Skip(\"set LAB_TEST_SOMETHING\") }\n")
+	check := func(r Runner) Result {
+		results, err := r.Check(t.Context(), c.all())
+		require.NoError(t, err)
+		return results[0]
+	}
+	assert.Equal(t, Result{ID: "01/good", File: "01-one/exercises/1-good/exercise.go", State: Solved, Steps: 1, NotRun: 1}, check(c.runner()))
+	r := c.runner()
+	r.Cluster = "" // there is one
+	assert.Equal(t, Fails, check(r).State)
+	c.edit("01-one/exercises/1-good/exercise_test.go", "t.Skip(\"set LAB_TEST_SOMETHING\")", "t.SkipNow()")
+	assert.Equal(t, Fails, check(c.runner()).State, "a skip without a word")
+}
+
+func TestCheckWithoutGo(t *testing.T) {
+	c := newCourse(t)
+	c.add("1-good")
+	r := c.runner()
+	r.Go = "/nowhere/go"
+	results, err := r.Check(t.Context(), c.all())
+	require.NoError(t, err, "nothing is begun, so nothing runs")
+	assert.Equal(t, NotStarted, results[0].State)
+	c.edit("01-one/exercises/1-good/exercise.go", "return 0", "return 2 * a")
+	_, err = r.Check(t.Context(), c.all())
+	require.ErrorContains(t, err, "/nowhere/go")
+
+	c.write("go.mod", "this is no go.mod")
+	_, err = c.runner().Check(t.Context(), c.all())
+	require.ErrorContains(t, err, "go.mod")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	r.Exec = func(context.Context, *exec.Cmd) error { cancel(); return nil }
+	_, err = r.Check(ctx, c.all())
+	require.ErrorIs(t, err, context.Canceled)
+}

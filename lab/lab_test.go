@@ -1,0 +1,200 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestRunPassesEverythingThrough(t *testing.T) {
+	for _, name := range []string{"1", "01", "01-restclient", "./01-restclient/", "restclient"} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t)
+			code, stdout, stderr := l.run("run", name, "watch", "-n", "kube-system", "exit=5")
+			assert.Equal(t, 5, code, "the chapter's exit code")
+			assert.Equal(t, `01-restclient ["watch" "-n" "kube-system" "exit=5"] KUBECONFIG=`+l.cache("cluster", "admin.conf")+"\n", stdout,
+				"stdout is the chapter's alone")
+			assert.Contains(t, l.log(), "localcluster up\n", stderr)
+		})
+	}
+}
+
+func TestRunUsesARunningCluster(t *testing.T) {
+	l := newLab(t)
+	require.Zero(t, first(l.run("up")))
+	require.Zero(t, first(l.run("run", "02")))
+	assert.Equal(t, 1, strings.Count(l.log(), "localcluster up"))
+	require.Zero(t, first(l.run("down")))
+	require.Zero(t, first(l.run("run", "02")))
+	assert.Equal(t, 2, strings.Count(l.log(), "localcluster up"))
+}
+
+func TestRunLeavesAnotherClusterToTheLearner(t *testing.T) {
+	for _, args := range [][]string{{"-context", "kind-kind"}, {"--context=kind-kind"}, {"-kubeconfig", "x"}, {"-h"}, {"verbs", "--help"}} {
+		t.Run(strings.Join(args, " "), func(t *testing.T) {
+			l := newLab(t)
+			code, stdout, stderr := l.run(append([]string{"run", "01"}, args...)...)
+			assert.Zero(t, code, stderr)
+			assert.Contains(t, stdout, "KUBECONFIG=/learner/config")
+			assert.NotContains(t, l.log(), "localcluster")
+		})
+	}
+}
+
+func TestRunWhenTheClusterDoesNotStart(t *testing.T) {
+	l := newLab(t)
+	l.env = append(l.env, "FAKE_UP=fails")
+	code, stdout, stderr := l.run("run", "01")
+	assert.Equal(t, 1, code)
+	assert.Empty(t, stdout)
+	assert.Contains(t, stderr, "no port is free\n")
+	assert.NotContains(t, l.log(), "01-restclient ", "no chapter without a cluster")
+}
+
+func TestUsageErrors(t *testing.T) {
+	l := newLab(t)
+	for line, want := range map[string]string{
+		"run 09":           `there is no chapter "09"; the chapters are: 01-restclient, 02-clientset`,
+		"run later":        "the chapters are",
+		"run":              "the chapters are",
+		"tour 09":          "the chapters are",
+		"statsu":           "did you mean status?",
+		"nonsense":         "go run ./lab --help",
+		"up --nonsense":    "go run ./lab up --help",
+		"up now":           "go run ./lab up --help",
+		"logs":             "go run ./lab logs --help",
+		"logs kube-scheme": "go run ./lab logs --help",
+	} {
+		code, stdout, stderr := l.run(strings.Fields(line)...)
+		assert.Equal(t, 2, code, line)
+		assert.Empty(t, stdout, line)
+		assert.Contains(t, stderr, want, line)
+		assert.Equal(t, 1, strings.Count(stderr, "\n"), stderr)
+	}
+	assert.Empty(t, l.log(), "nothing was built or started")
+}
+
+func TestWithoutACluster(t *testing.T) {
+	l := newLab(t)
+	for line, want := range map[string]struct {
+		code int
+		said string
+	}{
+		"down":             {0, "already down"},
+		"status":           {3, "go run ./lab up"},
+		"logs etcd":        {1, "go run ./lab up"},
+		"kubectl get pods": {1, "go run ./lab up"},
+		"":                 {0, "not running"},
+	} {
+		code, stdout, stderr := l.run(strings.Fields(line)...)
+		assert.Equal(t, want.code, code, line)
+		assert.Contains(t, stdout+stderr, want.said, line)
+	}
+	assert.Empty(t, l.log(), "none of them builds")
+}
+
+func TestWithACluster(t *testing.T) {
+	l := newLab(t)
+	require.Zero(t, first(l.run("up")))
+	l.write("localcluster/main.go", "package main // changed since\n")
+	for line, want := range map[string]struct {
+		code int
+		log  string
+	}{
+		"status --json":               {0, "localcluster status --json=true\n"},
+		"logs etcd -f":                {0, "localcluster logs -f=true etcd\n"},
+		"kubectl get pods -o wide -A": {7, "localcluster kubectl get pods -o wide -A\n"},
+		"kubectl get --help":          {7, "localcluster kubectl get --help\n"},
+	} {
+		code, _, stderr := l.run(strings.Fields(line)...)
+		assert.Equal(t, want.code, code, line+stderr)
+		assert.Contains(t, l.log(), want.log)
+	}
+	_, stdout, _ := l.run()
+	assert.Contains(t, stdout, "The cluster is ready.")
+	assert.Contains(t, stdout, "01-restclient    Chapter one.\n")
+	assert.NotContains(t, stdout, "03-later")
+	require.Zero(t, first(l.run("down")))
+	assert.Equal(t, 3, first(l.run("status")))
+	assert.Equal(t, 1, strings.Count(l.log(), "go build -v"), "only up builds")
+}
+
+func TestTheProgramThatStartedTheClusterIsGone(t *testing.T) {
+	l := newLab(t)
+	require.Zero(t, first(l.run("up")))
+	require.NoError(t, os.RemoveAll(l.cache("bin")))
+	code, _, stderr := l.run("down")
+	assert.Equal(t, 1, code)
+	assert.Contains(t, stderr, "go run ./lab up")
+	require.Zero(t, first(l.run("up")))
+	assert.Zero(t, first(l.run("down")))
+}
+
+func TestTour(t *testing.T) {
+	l := newLab(t)
+	code, stdout, stderr := l.run("tour", "--no-pause")
+	require.Zero(t, code, stderr)
+	one, two := strings.Index(stdout, `01-restclient ["all"]`), strings.Index(stdout, `02-clientset ["all"]`)
+	assert.Greater(t, one, 0)
+	assert.Greater(t, two, one)
+	assert.Contains(t, stdout, "KUBECONFIG="+l.cache("cluster", "admin.conf"))
+	assert.Contains(t, stdout, "2 of 2 chapters")
+	assert.Equal(t, 1, strings.Count(l.log(), "localcluster up\n"))
+
+	code, stdout, _ = l.run("tour", "2", "--no-pause")
+	assert.Zero(t, code)
+	assert.NotContains(t, stdout, "01-restclient")
+
+	l.env = append(l.env, "FAKE_CHAPTER=exit=4")
+	code, stdout, stderr = l.run("tour", "--no-pause")
+	assert.Equal(t, 1, code)
+	assert.Contains(t, stderr, "the tour stops at 01-restclient")
+	assert.NotContains(t, stdout, "02-clientset")
+}
+
+func TestTourPauses(t *testing.T) {
+	l := newLab(t)
+	cmd := l.command("tour", "--no-pause=false")
+	enter, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	said, err := cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	prompt := make([]byte, 1)
+	var read strings.Builder
+	for !strings.HasSuffix(read.String(), "Ctrl-C to stop: ") {
+		_, err := said.Read(prompt)
+		require.NoError(t, err, read.String())
+		read.Write(prompt)
+	}
+	assert.NotContains(t, l.log(), "02-clientset all")
+	_, err = enter.Write([]byte("\n"))
+	require.NoError(t, err)
+	assert.Zero(t, exitOf(t, cmd.Wait()))
+	assert.Contains(t, l.log(), "02-clientset all")
+}
+
+func TestOutsideTheRepository(t *testing.T) {
+	l := newLab(t)
+	cmd := l.command("status")
+	cmd.Dir = l.home
+	out, err := cmd.CombinedOutput()
+	assert.Equal(t, 1, exitOf(t, err))
+	assert.Contains(t, string(out), "is not inside the client-go-lab repository")
+
+	cmd = l.command("status")
+	cmd.Dir = filepath.Join(l.root, "01-restclient")
+	assert.Equal(t, 3, exitOf(t, cmd.Run()), "a directory below is fine")
+}
+
+func TestHelpHasExamples(t *testing.T) {
+	for _, cmd := range append((&app{}).commands().Commands(), (&app{}).commands()) {
+		assert.Contains(t, cmd.Example, "go run ./lab", cmd.Name())
+	}
+}
+
+func first(code int, _, _ string) int { return code }

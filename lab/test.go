@@ -1,0 +1,280 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+type testOptions struct {
+	noRace  bool
+	run     string
+	verbose bool
+}
+
+// testRun is one `lab test`: the throw-away cluster's place and the counts so far.
+type testRun struct {
+	*app
+	testOptions
+	env                     []string // for tests: a home that is not the learner's
+	cluster                 bool     // a cluster runs for the tests
+	anyTest                 bool
+	passed, failed, skipped int
+	notRun                  []string // what was not run, and how to run it
+}
+
+// errNotRun says why a check could not run here, and how to make it run.
+type errNotRun struct{ error }
+
+// lightPackages are those of localcluster that do not import Kubernetes's components; its main package would compile
+// all of them a second time for the race detector.
+const lightPackages = "./cluster/..."
+
+func (a *app) test(ctx context.Context, o testOptions) (err error) {
+	tmp, err := os.MkdirTemp(shortTemp(), "lab-test-")
+	if err != nil {
+		return fmt.Errorf("make a directory for the throw-away cluster: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
+
+	t := &testRun{app: a, testOptions: o, env: []string{"HOME=" + tmp, "TMPDIR=" + tmp, "KUBECONFIG=" + filepath.Join(tmp, "kubeconfig"),
+		"XDG_CACHE_HOME=" + filepath.Join(tmp, "cache"), "LAB_STATE=" + filepath.Join(tmp, "other"), "LAB_TEST_KUBECONFIG="}}
+	// go finds these through HOME; GOENV is the file that `go env -w` writes.
+	for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOPATH", "GOENV"} {
+		t.env = append(t.env, name+"="+a.goEnv(ctx, name))
+	}
+	light := filepath.Join(a.root, "localcluster")
+	if o.run == "" {
+		// First, because it shows its progress and what comes later needs the same packages.
+		t.check(ctx, "build the cluster", func(ctx context.Context) (string, error) {
+			_, err := t.binary(ctx)
+			return "", err
+		})
+		t.check(ctx, "gofmt", t.gofmt)
+		t.check(ctx, "go vet", t.goTool(a.root, nil, "vet", "./..."))
+		t.check(ctx, "go vet localcluster", t.goTool(light, nil, slices.Concat([]string{"vet"}, withoutDWARF, []string{"./..."})...))
+		t.check(ctx, "staticcheck", t.goTool(a.root, nil, "tool", "-modfile=tools/go.mod", "staticcheck", "./..."))
+		t.check(ctx, "staticcheck localcluster", t.goTool(light, nil, "tool", "-modfile=../tools/go.mod", "staticcheck", lightPackages))
+		t.check(ctx, "shellcheck", t.shellcheck)
+		t.check(ctx, "shfmt", t.goTool(a.root, nil, "tool", "-modfile=tools/go.mod", "shfmt", "-d", "-i", "2", "-ci", "."))
+		for _, goos := range []string{"darwin", "linux"} {
+			// Compiles every package and its tests, and links nothing.
+			t.check(ctx, "compile for "+goos+"/arm64", t.goTool(a.root, append(compileEnv(), "GOOS="+goos, "GOARCH=arm64", "CGO_ENABLED=0"), "list", "-export", "-test", "-f", "{{with .Error}}{{.}}{{end}}", "./..."))
+		}
+	} else {
+		t.notRun = append(t.notRun, "gofmt, vet, staticcheck, shellcheck, shfmt, cross builds: leave out --run")
+	}
+	t.testOnCluster(ctx, tmp, light)
+	t.docs(ctx)
+	if o.run != "" && !t.anyTest && ctx.Err() == nil {
+		t.failed++
+		fmt.Fprintln(a.out, "FAIL  no test matches", o.run)
+	}
+
+	t.notRun = append(t.notRun, "the kind scripts, which need Docker: run each chapter's, such as 01-restclient/kind.sh")
+	fmt.Fprintln(a.out, "\nNot run:")
+	for _, line := range t.notRun {
+		fmt.Fprintln(a.out, " ", line)
+	}
+	fmt.Fprintf(a.out, "\n%d passed, %d failed, %d skipped\n", t.passed, t.failed, t.skipped)
+	if t.failed > 0 && ctx.Err() == nil {
+		return exitError(1)
+	}
+	return ctx.Err()
+}
+
+// testOnCluster starts the cluster in tmp, runs the Go tests and takes it down again, whatever happens.
+func (t *testRun) testOnCluster(ctx context.Context, tmp, light string) {
+	throwAway := *t.app
+	throwAway.state = filepath.Join(tmp, "s")
+	env := t.env
+	t.check(ctx, "cluster up", func(ctx context.Context) (string, error) {
+		bin, err := t.binary(ctx)
+		if err != nil {
+			return "", err
+		}
+		err = throwAway.clusterCommand(ctx, bin, t.err, "up", "--merge-kubeconfig=false")
+		if t.cluster = err == nil; t.cluster {
+			env = append(env, "LAB_TEST_KUBECONFIG="+throwAway.kubeconfig(), "LAB_TEST_BINARY="+bin, "LAB_TEST_STATE="+throwAway.state)
+		}
+		return "", err
+	})
+	if !throwAway.neverStarted() { // not even half
+		defer t.check(context.WithoutCancel(ctx), "cluster down", func(ctx context.Context) (string, error) {
+			return "", throwAway.downAll(ctx, tmp)
+		})
+	}
+	race := []string{"-race"}
+	switch {
+	case t.noRace:
+		race = nil
+		t.notRun = append(t.notRun, "the race detector: leave out --no-race")
+	case t.cCompiler(ctx) == "":
+		race = nil
+		t.notRun = append(t.notRun, "the race detector: it needs a C compiler; "+getCompiler)
+	}
+	t.goTest(ctx, "go test", t.root, env, race, "./...")
+	t.testExercises(ctx, env)
+	t.goTest(ctx, "go test localcluster", light, env, race, lightPackages)
+}
+
+// downAll takes down the throw-away cluster and those of tests that ended before they could do it themselves.
+func (a *app) downAll(ctx context.Context, tmp string) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	bin := a.existingBinary()
+	return filepath.WalkDir(tmp, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.Name() != "cluster.json" {
+			return nil // tests remove their directories while we look
+		}
+		one := *a
+		one.state = filepath.Dir(path)
+		return one.clusterCommand(ctx, bin, a.err, "down")
+	})
+}
+
+// shortTemp is where the cluster's state goes: the path of a unix socket holds about 100 characters, and macOS's own
+// temporary directory takes half of them.
+func shortTemp() string {
+	if st, err := os.Stat("/tmp"); err == nil && st.IsDir() {
+		return "/tmp"
+	}
+	return os.TempDir()
+}
+
+// check runs one check and prints its line. f returns what to print when it fails.
+func (t *testRun) check(ctx context.Context, name string, f func(context.Context) (output string, err error)) {
+	if ctx.Err() != nil {
+		return
+	}
+	start := time.Now()
+	output, err := t.watched(ctx, name, f)
+	var missing errNotRun
+	switch {
+	case errors.As(err, &missing):
+		t.skipped++
+		t.notRun = append(t.notRun, fmt.Sprintf("%s: %v", name, err))
+		t.result("skip", name, start, "")
+	case err != nil:
+		t.failed++
+		t.result("FAIL", name, start, "")
+		fmt.Fprintf(t.out, "%s%s: %v\n", output, name, err)
+	default:
+		t.passed++
+		t.result("ok", name, start, "")
+	}
+}
+
+func (t *testRun) result(what, name string, start time.Time, counts string) {
+	line := fmt.Sprintf("%-4s  %-26s %6.1fs  %s", what, name, time.Since(start).Seconds(), counts)
+	fmt.Fprintln(t.out, strings.TrimRight(line, " "))
+}
+
+// watched runs f and shows that it still does.
+func (t *testRun) watched(ctx context.Context, name string, f func(context.Context) (string, error)) (string, error) {
+	if p := newProgress(t.err); name != "cluster up" { // the build has a progress line of its own
+		p.set("%s", name)
+		defer p.every(time.Minute)()
+	}
+	return f(ctx)
+}
+
+// goTool is a check that runs the go command.
+func (t *testRun) goTool(dir string, env []string, args ...string) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) { return t.tool(ctx, dir, env, t.goCmd, args...) }
+}
+
+func (t *testRun) tool(ctx context.Context, dir string, env []string, name string, args ...string) (string, error) {
+	var out strings.Builder
+	cmd := exec.Command(name, args...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.Env = dir, &out, &out, append(os.Environ(), env...)
+	err := runGroup(ctx, cmd)
+	return out.String(), err
+}
+
+// files lists the repository's files that match, without what git ignores.
+func (t *testRun) files(ctx context.Context, patterns ...string) ([]string, error) {
+	out, err := t.tool(ctx, t.root, nil, "git", append([]string{"ls-files", "--cached", "--others", "--exclude-standard", "--"}, patterns...)...)
+	if err != nil {
+		return nil, errNotRun{fmt.Errorf("it needs git and a clone to list the files: %w", err)}
+	}
+	var files []string
+	for _, name := range strings.Fields(out) {
+		if _, err := os.Stat(filepath.Join(t.root, name)); err == nil { // a removed file stays listed until the commit
+			files = append(files, name)
+		}
+	}
+	return files, nil
+}
+
+func (t *testRun) gofmt(ctx context.Context) (string, error) {
+	files, err := t.files(ctx, "*.go")
+	if err != nil {
+		return "", err
+	}
+	out, err := t.tool(ctx, t.root, nil, filepath.Join(t.goEnv(ctx, "GOROOT"), "bin", "gofmt"), append([]string{"-l"}, files...)...)
+	if err == nil && out != "" {
+		err = errors.New("these files are not formatted; run: gofmt -w FILE")
+	}
+	return out, err
+}
+
+func (t *testRun) shellcheck(ctx context.Context) (string, error) {
+	files, err := t.files(ctx, "*.sh", ".ci/run")
+	if err != nil {
+		return "", err
+	}
+	if len(files) == 0 {
+		return "", errNotRun{errors.New("there is no shell script")}
+	}
+	if _, err := exec.LookPath("shellcheck"); err != nil {
+		return "", errNotRun{errors.New("install it: apt-get install shellcheck, or brew install shellcheck")}
+	}
+	return t.tool(ctx, t.root, nil, "shellcheck", files...)
+}
+
+// goTest runs the tests of one module, prints what failed and counts the tests.
+func (t *testRun) goTest(ctx context.Context, name, dir string, env, race []string, packages string) {
+	if ctx.Err() != nil {
+		return
+	}
+	args := append([]string{"test", "-json", "-shuffle=on"}, race...)
+	if t.run != "" {
+		args = append(args, "-run", t.run)
+	}
+	start, log := time.Now(), newTestLog()
+	if t.verbose {
+		log.echo = func(s string) { fmt.Fprint(t.out, s) }
+	}
+	_, err := t.watched(ctx, name, func(ctx context.Context) (string, error) {
+		cmd := exec.Command(t.goCmd, append(args, packages)...)
+		w := &lineWriter{line: log.line}
+		cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, append(os.Environ(), env...), w, w
+		return "", runGroup(ctx, cmd)
+	})
+	passed, failures, skips := log.summary(t.cluster)
+	switch {
+	case err != nil && len(failures) == 0:
+		failures = append(failures, fmt.Sprintf("%s: %v\n%s", name, err, log.stray.String()))
+	case passed+len(failures)+len(skips) == 0 && t.run == "":
+		failures = append(failures, name+": found no test in "+packages+"\n")
+	}
+	what := "ok"
+	if len(failures) > 0 {
+		what = "FAIL"
+	}
+	t.anyTest = t.anyTest || passed+len(failures)+len(skips) > 0
+	t.result(what, name, start, fmt.Sprintf("%d passed, %d failed, %d skipped", passed, len(failures), len(skips)))
+	for _, f := range failures {
+		fmt.Fprintf(t.out, "\n--- %s", f)
+	}
+	t.passed, t.failed, t.skipped = t.passed+passed, t.failed+len(failures), t.skipped+len(skips)
+	t.notRun = append(t.notRun, skips...)
+}
