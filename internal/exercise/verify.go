@@ -164,13 +164,13 @@ func (e Exercise) declaredTests() ([]string, error) {
 		}
 		step := stepOf(fn.Name.Name)
 		if step < 1 || step > len(s.Steps) {
-			return nil, fmt.Errorf("%s: %s belongs to no step; call it TestStep1...", name, fn.Name.Name)
+			return nil, fmt.Errorf("%s: %s belongs to no step; its name must begin with TestStep and the step", name, fn.Name.Name)
 		}
 		tested[step] = true
 		names = append(names, fn.Name.Name)
 	}
 	if step := slices.Index(tested[1:], false) + 1; step > 0 {
-		return nil, fmt.Errorf("%s: step %d has no test; call it TestStep%d...", name, step, step)
+		return nil, fmt.Errorf("%s: step %d has no test; its name must begin with TestStep%d", name, step, step)
 	}
 	return names, nil
 }
