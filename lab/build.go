@@ -26,8 +26,8 @@ type target struct {
 }
 
 // secondsPerPackage is the CPU time that compiling one package of Kubernetes takes on average, measured from an empty
-// build cache. It is good enough to say "about 7 minutes" before the work starts.
-const secondsPerPackage = 0.3
+// build cache. It is good enough to say "about 4 minutes" before the work starts.
+const secondsPerPackage = 0.2
 
 // build compiles t's dependencies, then t itself, and shows how far it is. What was compiled stays in Go's build cache
 // whatever happens next, so an interrupted build goes on where it stopped.

@@ -103,7 +103,7 @@ func TestConsole(t *testing.T) {
 		"$ echo \"${KUBECONFIG-none} ${LAB_STATE-none}\"\nnone none\n":    "",
 		"$ read -r line || echo nobody types\nnobody types\n":             "",
 		"$ go env GOCACHE >where && test -s where && echo kept\nkept\n":   "",
-		"$ test -z \"$(ls -A ~ | grep -v cache)\" && echo fresh\nfresh\n": "",
+		"$ test -z \"$(ls -A ~ | grep -v -e cache -e config)\" && echo fresh\nfresh\n": "",
 	} {
 		t.Setenv("KUBECONFIG", "/learner/config")
 		t.Setenv("LAB_STATE", "/learner/state")

@@ -32,8 +32,17 @@ func newHome(binary string) (*home, error) {
 		return nil, err
 	}
 	h := &home{dir: dir, cache: filepath.Join(dir, ".cache", "client-go-lab")}
+	config := filepath.Join(dir, ".config")
 	if runtime.GOOS == "darwin" {
 		h.cache = filepath.Join(dir, "Library", "Caches", "client-go-lab")
+		config = filepath.Join(dir, "Library", "Application Support")
+	}
+	// Go keeps counters there, and a process in the background would make the directory again after its end.
+	if err := os.MkdirAll(filepath.Join(config, "go", "telemetry"), 0o755); err != nil {
+		return h, err
+	}
+	if err := os.WriteFile(filepath.Join(config, "go", "telemetry", "mode"), []byte("off"), 0o644); err != nil {
+		return h, err
 	}
 	for _, v := range os.Environ() {
 		name, _, _ := strings.Cut(v, "=")
