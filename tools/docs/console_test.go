@@ -94,15 +94,15 @@ func console(t *testing.T, b *block) string {
 func TestConsole(t *testing.T) {
 	for text, exit := range map[string]string{
 		"$ echo one; echo two >&2\none\ntwo\n$ true\n$ echo three\nthree\n": "",
-		"$ cd /\n$ pwd\n/\n":                                              "",
-		"$ x='a\n> b'; echo \"$x\"\na\nb\n":                               "",
-		"$ echo mysql-x2kqp\nmysql-g5zvw\n":                               "",
-		"$ echo ~/.kube\n/home/gopher/.kube\n":                            "",
-		"$ printf 'no end of line'\nno end of line\n":                     "",
-		"$ echo no; exit 3\nno\n":                                         "3",
-		"$ echo \"${KUBECONFIG-none} ${LAB_STATE-none}\"\nnone none\n":    "",
-		"$ read -r line || echo nobody types\nnobody types\n":             "",
-		"$ go env GOCACHE >where && test -s where && echo kept\nkept\n":   "",
+		"$ cd /\n$ pwd\n/\n":                                                           "",
+		"$ x='a\n> b'; echo \"$x\"\na\nb\n":                                            "",
+		"$ echo mysql-x2kqp\nmysql-g5zvw\n":                                            "",
+		"$ echo ~/.kube\n/home/gopher/.kube\n":                                         "",
+		"$ printf 'no end of line'\nno end of line\n":                                  "",
+		"$ echo no; exit 3\nno\n":                                                      "3",
+		"$ echo \"${KUBECONFIG-none} ${LAB_STATE-none}\"\nnone none\n":                 "",
+		"$ read -r line || echo nobody types\nnobody types\n":                          "",
+		"$ go env GOCACHE >where && test -s where && echo kept\nkept\n":                "",
 		"$ test -z \"$(ls -A ~ | grep -v -e cache -e config)\" && echo fresh\nfresh\n": "",
 	} {
 		t.Setenv("KUBECONFIG", "/learner/config")
