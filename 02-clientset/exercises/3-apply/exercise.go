@@ -19,7 +19,7 @@ func labels() map[string]string { return map[string]string{"scaled-by": Manager}
 // anybody: then it returns the server's conflict.
 func Scale(ctx context.Context, client kubernetes.Interface, namespace, name string, replicas int32) error {
 	// TODO 1: build an apply configuration with labels() and replicas, and Apply it as Manager
-	_ = appsac.Deployment(name, namespace)
+	_ = appsac.Deployment(name, namespace).WithLabels(labels())
 	return fmt.Errorf("step 1 is not written yet")
 }
 

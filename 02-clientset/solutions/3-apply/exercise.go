@@ -29,7 +29,7 @@ func Scale(ctx context.Context, client kubernetes.Interface, namespace, name str
 		return fmt.Errorf("scale %s: %w", name, err)
 	}
 	return nil
-	// lab:stub _ = appsac.Deployment(name, namespace)
+	// lab:stub _ = appsac.Deployment(name, namespace).WithLabels(labels())
 	// lab:stub return fmt.Errorf("step 1 is not written yet")
 	// lab:end
 }
