@@ -1,6 +1,7 @@
 package hello
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -82,6 +83,8 @@ func TestStep2PodsOnNode(t *testing.T) {
 		idea = "the request is right; return namespace/name of every pod in the answer"
 	case apierrors.IsBadRequest(err):
 		idea = "a field selector is a field's path, = and a value"
+	case apierrors.IsNotFound(err):
+		idea = "there is no such URL: compare it with the one that is expected"
 	case strings.HasPrefix(api.request, "GET /api/v1/namespaces/"):
 		idea = "a node has pods of all namespaces: no Namespace(...) here"
 	case slices.Equal(got, want):
@@ -95,7 +98,7 @@ func outcome(request string, names []string, err error) string {
 	if request == "" {
 		return "no request at all"
 	}
-	text := fmt.Sprintf("%s; result: %s", request, strings.Join(names, " "))
+	text := fmt.Sprintf("%s; result: %s", request, cmp.Or(strings.Join(names, " "), "nothing"))
 	if err != nil {
 		text += fmt.Sprintf("; error: %v", err)
 	}

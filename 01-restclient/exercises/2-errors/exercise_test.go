@@ -64,9 +64,9 @@ func TestStep1WhatTheServerSaid(t *testing.T) {
 		idea := ideaSaid
 		switch Explain(err) { // what a later step has spoilt
 		case NoAnswer:
-			idea = "noAnswer (step 2) says yes too often: Explain asks it before serverSaid. " + ideaNoAnswer
+			idea = "noAnswer (step 2) says yes too often: Explain asks it before serverSaid; " + ideaNoAnswer
 		case WrongURL:
-			idea = "wrongURL (step 3) says yes too often: Explain asks it before serverSaid. " + ideaTwo404
+			idea = "wrongURL (step 3) says yes too often: Explain asks it before serverSaid; " + ideaTwo404
 		}
 		check(t, err, want, idea)
 	}

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -92,9 +93,9 @@ func refusing(err *apierrors.StatusError) *library {
 
 // outcome says what Names returned, and after which requests: the same request is there once, with a count.
 func (l *library) outcome(got []string, err error) string {
-	text := strings.Join(got, " ")
+	text := "names: " + cmp.Or(strings.Join(got, " "), "none")
 	if err != nil {
-		text = fmt.Sprintf("names: %q, error: %v", text, err)
+		text += fmt.Sprintf("; error: %v", err)
 	}
 	count := map[string]int{}
 	var requests []string
@@ -117,7 +118,7 @@ func (l *library) outcome(got []string, err error) string {
 func check(t *testing.T, l *library, got []string, err error, want, idea string) {
 	t.Helper()
 	if err != nil || strings.Join(got, " ") != want {
-		labtest.Unexpected(t, l.outcome(got, err), want, idea)
+		labtest.Unexpected(t, l.outcome(got, err), "names: "+want, idea)
 	}
 }
 
