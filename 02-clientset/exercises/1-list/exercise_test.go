@@ -1,6 +1,7 @@
 package list
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -47,14 +48,14 @@ func requests(client *fake.Clientset) string {
 	return strings.Join(all, ", ")
 }
 
-func checkNames(t *testing.T, client *fake.Clientset, got []string, err error, want, idea string) {
+func checkNames(t *testing.T, client *fake.Clientset, got []string, err error, request, want, idea string) {
 	t.Helper()
-	seen := fmt.Sprintf("%s; result: %s", requests(client), strings.Join(got, " "))
+	seen := fmt.Sprintf("%s; result: %s", requests(client), cmp.Or(strings.Join(got, " "), "nothing"))
 	if err != nil {
 		seen += fmt.Sprintf("; error: %v", err)
 	}
 	if err != nil || strings.Join(got, " ") != want {
-		labtest.Unexpected(t, seen, want, idea)
+		labtest.Unexpected(t, seen, request+"; result: "+want, idea)
 	}
 }
 
@@ -65,13 +66,18 @@ func TestStep1PodNames(t *testing.T) {
 	if strings.Contains(requests(client), "every namespace") {
 		idea = `Pods("") is no default namespace, but every namespace: pass the namespace on`
 	}
-	checkNames(t, client, got, err, "rose tulip", idea)
+	checkNames(t, client, got, err, "list pods in the namespace garden", "rose tulip", idea)
 }
 
 func TestStep2DeploymentNames(t *testing.T) {
 	client := garden()
 	got, err := DeploymentNames(t.Context(), client, "kitchen")
-	checkNames(t, client, got, err, "herbs", "each API group has its own client in the clientset: Deployments are in apps/v1, so AppsV1()")
+	request := "list deployments in the namespace kitchen"
+	idea := "each API group has its own client in the clientset: Deployments are in apps/v1, so AppsV1()"
+	if requests(client) == request {
+		idea = "the request is right: return the names of the Items in its answer"
+	}
+	checkNames(t, client, got, err, request, "herbs", idea)
 }
 
 func TestStep3Ready(t *testing.T) {
@@ -134,6 +140,6 @@ func TestStep2RealServer(t *testing.T) {
 	slices.Sort(got)
 	slices.Sort(want)
 	if err != nil || !slices.Equal(got, want) {
-		labtest.Unexpected(t, fmt.Sprintf("%v, error: %v", got, err), fmt.Sprint(want), "kubernetes.Interface is a fake's and a real clientset's: the same code works with both")
+		labtest.Unexpected(t, fmt.Sprintf("%s; error: %v", cmp.Or(strings.Join(got, " "), "nothing"), err), strings.Join(want, " "), "kubernetes.Interface is a fake's and a real clientset's: the same code works with both")
 	}
 }

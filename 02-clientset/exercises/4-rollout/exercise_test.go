@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -219,13 +220,37 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request, found []appsv1.D
 	}
 }
 
+// long is enough for a Wait that ends by itself.
+const long = 6 * time.Second
+
+// endless says that a Wait of an earlier test goes on in the background: the tests after it would tell nothing new.
+var endless bool
+
 // waitOn waits on a fake server, for at most so long.
 func waitOn(t *testing.T, s *server, limit time.Duration) error {
+	t.Helper()
+	if endless {
+		t.Fatal("not run: an earlier Wait does not come to an end")
+	}
 	srv := httptest.NewServer(s)
-	t.Cleanup(srv.Close)
+	t.Cleanup(func() {
+		srv.CloseClientConnections() // Close alone waits for a stream that nobody has stopped
+		srv.Close()
+	})
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	return Wait(ctx, client(t, &rest.Config{Host: srv.URL, ContentConfig: rest.ContentConfig{ContentType: "application/json"}}), "default", "web")
+	c := client(t, &rest.Config{Host: srv.URL, ContentConfig: rest.ContentConfig{ContentType: "application/json"}})
+	done := make(chan error, 1)
+	go func() { done <- Wait(ctx, c, "default", "web") }()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(limit + 2*time.Second):
+		endless = true
+		labtest.Unexpected(t, "Wait does not come back"+strings.TrimPrefix(s.seen(nil), "error: <nil>"), "that it does, at the latest when its context ends",
+			"a loop must end when its context does; and a closed channel gives zero events, at once and for ever")
+		return nil
+	}
 }
 
 func client(t *testing.T, config *rest.Config) *appsv1client.AppsV1Client {
@@ -245,7 +270,7 @@ func (s *server) seen(err error) string {
 	if s.web != nil {
 		state = "now web is " + describe(s.web)
 	}
-	return fmt.Sprintf("error: %v, after the requests: %s; %s", err, strings.Join(s.requests, ", "), state)
+	return fmt.Sprintf("error: %v, after the requests: %s; %s", err, cmp.Or(strings.Join(s.requests, ", "), "none"), state)
 }
 
 func TestStep3Complete(t *testing.T) {
@@ -259,7 +284,7 @@ func TestStep3Complete(t *testing.T) {
 		{"after streams that ended", &server{version: 1, web: unseen, streams: [][]any{{started}, {oldLeft}, {notServed, complete}}}, "a stream that ends says nothing about the rollout: watch again from where it ended"},
 		{"after a 410", &server{version: 1, web: unseen, streams: [][]any{{started}, {complete, expired{}}}}, "after a 410 list again: that it became complete was in the events that the server has forgotten"},
 	} {
-		err := waitOn(t, c.s, 10*time.Second)
+		err := waitOn(t, c.s, long)
 		c.s.Lock()
 		now, requests := c.s.web, strings.Join(c.s.requests, ", ")
 		c.s.Unlock()
@@ -284,7 +309,7 @@ func TestStep3Gone(t *testing.T) {
 		{"it is deleted between two streams", &server{version: 1, web: started, streams: [][]any{{oldLeft}, {nil}}}, "who waits for a deleted object waits for ever"},
 		{"it is deleted before a 410", &server{version: 1, web: started, streams: [][]any{{oldLeft}, {nil, expired{}}}}, "after a 410 the new list tells: what was there and is not any more, is deleted"},
 	} {
-		if err := waitOn(t, c.s, 10*time.Second); !errors.Is(err, ErrGone) {
+		if err := waitOn(t, c.s, long); !errors.Is(err, ErrGone) {
 			labtest.Unexpected(t, c.s.seen(err), fmt.Sprintf("the error %q, because %s", ErrGone, c.what), c.idea)
 		}
 	}
@@ -300,6 +325,9 @@ func TestStep3Timeout(t *testing.T) {
 // The same on a real API server, with real controllers.
 func TestStep3RealServer(t *testing.T) {
 	config := labtest.Cluster(t)
+	if endless {
+		t.Fatal("not run: an earlier Wait does not come to an end")
+	}
 	namespace := labtest.Namespace(t, labtest.CoreClient(t, config))
 	c := client(t, config)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)

@@ -1,7 +1,6 @@
 package apply
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -9,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -188,7 +188,7 @@ metadata: {name: recipe, namespace: GARDEN}
 ---
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
-metadata: {name: kettles.tea.example.com}
+metadata: {name: kettles.tea.example.com, OWNER}
 spec:
   group: tea.example.com
   names: {plural: kettles, singular: kettle, kind: Kettle}
@@ -201,12 +201,12 @@ spec:
 ---
 apiVersion: v1
 kind: Namespace
-metadata: {name: GARDEN}
+metadata: {name: GARDEN, OWNER}
 `
 
 func TestStep3Apply(t *testing.T) {
 	s, client, mapper := onFake(t)
-	err := Apply(t.Context(), client, mapper, "tea", strings.NewReader(strings.ReplaceAll(tea, "GARDEN", "garden")))
+	err := Apply(t.Context(), client, mapper, "tea", strings.NewReader(strings.NewReplacer("GARDEN", "garden", "OWNER", "labels: {for: tea}").Replace(tea)))
 	want := []string{
 		"/api/v1/namespaces/garden",
 		"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/kettles.tea.example.com",
@@ -216,6 +216,15 @@ func TestStep3Apply(t *testing.T) {
 	if err != nil || !slices.Equal(s.applied, want) {
 		labtest.Unexpected(t, fmt.Sprintf("applied: %s; error: %v", strings.Join(s.applied, ", "), err), strings.Join(want, ", "), ideaOrder)
 	}
+}
+
+// ownedBy makes the garbage collector remove what has no namespace, as soon as the namespace of the test is gone.
+func ownedBy(t *testing.T, core rest.Interface, namespace string) string {
+	owner := &corev1.Namespace{}
+	if err := core.Get().Resource("namespaces").Name(namespace).Do(t.Context()).Into(owner); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("ownerReferences: [{apiVersion: v1, kind: Namespace, name: %s, uid: %s}]", owner.Name, owner.UID)
 }
 
 // The same on a real API server, which takes a moment until it serves what was defined.
@@ -229,17 +238,7 @@ func TestStep3RealServer(t *testing.T) {
 	}
 	client, mapper := clients(t, config, d)
 	garden, group := namespace+"-garden", namespace+".example.com" // names of this test alone
-	file := strings.NewReplacer("GARDEN", garden, "tea.example.com", group).Replace(tea)
-	definitions := client.Resource(schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"})
-	t.Cleanup(func() { // t's own context has ended by then
-		ctx := context.WithoutCancel(t.Context())
-		if err := definitions.Delete(ctx, "kettles."+group, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
-			t.Error(err)
-		}
-		if err := core.Delete().Resource("namespaces").Name(garden).Do(ctx).Error(); err != nil && !apierrors.IsNotFound(err) {
-			t.Error(err)
-		}
-	})
+	file := strings.NewReplacer("GARDEN", garden, "OWNER", ownedBy(t, core, namespace), "tea.example.com", group).Replace(tea)
 	err = Apply(t.Context(), client, mapper, namespace, strings.NewReader(file))
 	if err != nil {
 		labtest.Unexpected(t, fmt.Sprintf("error: %v", err), "everything is applied", ideaOrder)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -135,7 +136,11 @@ func TestStep2Pause(t *testing.T) {
 func TestStep1RealServer(t *testing.T) {
 	config := labtest.Cluster(t)
 	core := labtest.CoreClient(t, config)
-	group := labtest.Namespace(t, core) + ".example.com" // a name of this test alone
+	owner := &corev1.Namespace{}
+	if err := core.Get().Resource("namespaces").Name(labtest.Namespace(t, core)).Do(t.Context()).Into(owner); err != nil {
+		t.Fatal(err)
+	}
+	group := owner.Name + ".example.com" // a name of this test alone
 	client, err := discovery.NewDiscoveryClientForConfig(config)
 	if err != nil {
 		t.Fatal(err)
@@ -146,7 +151,8 @@ func TestStep1RealServer(t *testing.T) {
 	}
 	definition := map[string]any{
 		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-		"metadata": map[string]any{"name": "kettles." + group},
+		"metadata": map[string]any{"name": "kettles." + group, // the garbage collector removes it when the namespace is gone
+			"ownerReferences": []any{map[string]any{"apiVersion": "v1", "kind": "Namespace", "name": owner.Name, "uid": owner.UID}}},
 		"spec": map[string]any{
 			"group": group, "scope": "Namespaced",
 			"names": map[string]any{"plural": "kettles", "singular": "kettle", "kind": "Kettle"},
@@ -158,18 +164,12 @@ func TestStep1RealServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	definitions := "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-	if err := core.Post().AbsPath(definitions).Body(body).Do(t.Context()).Error(); err != nil {
+	if err := core.Post().AbsPath("/apis/apiextensions.k8s.io/v1/customresourcedefinitions").Body(body).Do(t.Context()).Error(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { // t's own context has ended by then
-		if err := core.Delete().AbsPath(definitions, "kettles."+group).Do(context.WithoutCancel(t.Context())).Error(); err != nil {
-			t.Error(err)
-		}
-	})
 	// It takes a moment until the server says that it has it. Another mapper looks, so that yours stays old.
 	kind := schema.GroupKind{Group: group, Kind: "Kettle"}
-	err = wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, 10*time.Second, true, func(ctx context.Context) (bool, error) {
+	err = wait.PollUntilContextTimeout(t.Context(), 200*time.Millisecond, 10*time.Second, true, func(ctx context.Context) (bool, error) {
 		_, err := finder(client).Mapper.RESTMappingWithContext(ctx, kind)
 		return err == nil, nil
 	})

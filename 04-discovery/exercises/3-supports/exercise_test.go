@@ -1,6 +1,7 @@
 package supports
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	apidiscoveryv2 "k8s.io/api/apidiscovery/v2"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -94,7 +96,10 @@ func checkVersion(t *testing.T, client Client, want schema.GroupResource, verb, 
 		got = "an error"
 	}
 	if got != answer {
-		labtest.Unexpected(t, fmt.Sprintf("of %s %s Version says %s (error: %v)", verb, want, got, err), answer, idea)
+		if apierrors.IsNotFound(err) || answer == "an error" && serves(t, client, want.Resource+".v1beta1."+want.Group, verb) != answer {
+			idea = "Version asks Serves (step 1), which must tell no from no answer; " + idea
+		}
+		labtest.Unexpected(t, fmt.Sprintf("of %s %s Version says %s; error: %v", verb, want, got, err), answer, idea)
 	}
 }
 
@@ -106,7 +111,8 @@ func TestStep2Version(t *testing.T) {
 	checkVersion(t, client, schema.GroupResource{Group: "autoscaling", Resource: "kettles"}, "list", `""`, ideaVersion)
 	checkVersion(t, client, schema.GroupResource{Group: "tea.example.com", Resource: "kettles"}, "list", `""`, "a group that there is not is a no, and no error")
 	checkVersion(t, client, schema.GroupResource{Group: "authorization.k8s.io", Resource: "selfsubjectaccessreviews"}, "list", `""`, ideaVerb)
-	checkVersion(t, client, schema.GroupResource{Group: "metrics.k8s.io", Resource: "pods"}, "list", "an error", ideaBroken)
+	checkVersion(t, client, schema.GroupResource{Group: "metrics.k8s.io", Resource: "pods"}, "list", "an error",
+		"a version that does not answer is left out of its group, and ServerGroups returns no error: a group without a version is no no")
 }
 
 // The same on a real API server.
@@ -124,11 +130,11 @@ func TestStep2RealServer(t *testing.T) {
 	checkVersion(t, client, schema.GroupResource{Group: "authorization.k8s.io", Resource: "selfsubjectaccessreviews"}, "list", `""`, ideaVerb)
 }
 
-// api serves discovery as old servers do, and aggregated APIs still: one document for the groups, and one for each group
-// and version. The first version of a group is the preferred one.
+// api serves discovery as today's servers do: everything in two documents, in which a group and version that does not
+// answer is there, stale and without resources; and what one group and version has in a document of its own.
 type api struct {
-	lists  []*metav1.APIResourceList
-	broken map[string]bool // group and version, or "" for everything: answers 503
+	lists  []*metav1.APIResourceList // the preferred version of a group before its other versions
+	broken map[string]bool           // by group and version
 }
 
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -136,12 +142,13 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	version := strings.TrimPrefix(strings.TrimPrefix(path, "api/"), "apis/")
 	at := slices.IndexFunc(a.lists, func(l *metav1.APIResourceList) bool { return l.GroupVersion == version })
 	switch {
-	case a.broken[""], a.broken[version]:
+	case path == "api" || path == "apis":
+		w.Header().Set("Content-Type", "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList")
+		if err := json.NewEncoder(w).Encode(a.document(path == "api")); err != nil {
+			panic(http.ErrAbortHandler)
+		}
+	case a.broken[version]:
 		labtest.SendError(w, apierrors.NewServiceUnavailable("nobody is at home"))
-	case path == "api":
-		labtest.SendJSON(w, http.StatusOK, metav1.APIVersions{Versions: []string{"v1"}})
-	case path == "apis":
-		labtest.SendJSON(w, http.StatusOK, a.groups())
 	case at >= 0:
 		labtest.SendJSON(w, http.StatusOK, a.lists[at])
 	default:
@@ -149,21 +156,45 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (a *api) groups() *metav1.APIGroupList {
-	list := &metav1.APIGroupList{}
+// document is that of the core group, or of all others.
+func (a *api) document(core bool) *apidiscoveryv2.APIGroupDiscoveryList {
+	d := &apidiscoveryv2.APIGroupDiscoveryList{TypeMeta: metav1.TypeMeta{Kind: "APIGroupDiscoveryList", APIVersion: "apidiscovery.k8s.io/v2"}}
 	for _, l := range a.lists {
 		gv, _ := schema.ParseGroupVersion(l.GroupVersion)
-		version := metav1.GroupVersionForDiscovery{GroupVersion: l.GroupVersion, Version: gv.Version}
-		at := slices.IndexFunc(list.Groups, func(g metav1.APIGroup) bool { return g.Name == gv.Group })
-		switch {
-		case gv.Group == "": // is in /api
-		case at < 0:
-			list.Groups = append(list.Groups, metav1.APIGroup{Name: gv.Group, Versions: []metav1.GroupVersionForDiscovery{version}, PreferredVersion: version})
-		default:
-			list.Groups[at].Versions = append(list.Groups[at].Versions, version)
+		if (gv.Group == "") != core {
+			continue
 		}
+		version := apidiscoveryv2.APIVersionDiscovery{Version: gv.Version, Freshness: apidiscoveryv2.DiscoveryFreshnessCurrent}
+		if a.broken[l.GroupVersion] {
+			version.Freshness = apidiscoveryv2.DiscoveryFreshnessStale
+			l = &metav1.APIResourceList{}
+		}
+		for _, r := range l.APIResources {
+			kind, scope := &metav1.GroupVersionKind{Kind: "Any"}, apidiscoveryv2.ScopeCluster
+			if r.Namespaced {
+				scope = apidiscoveryv2.ScopeNamespace
+			}
+			if _, sub, ok := strings.Cut(r.Name, "/"); ok { // it stands behind its resource
+				parent := &version.Resources[len(version.Resources)-1]
+				parent.Subresources = append(parent.Subresources, apidiscoveryv2.APISubresourceDiscovery{Subresource: sub, ResponseKind: kind, Verbs: r.Verbs})
+				continue
+			}
+			version.Resources = append(version.Resources, apidiscoveryv2.APIResourceDiscovery{Resource: r.Name, ResponseKind: kind, Scope: scope, Verbs: r.Verbs})
+		}
+		at := slices.IndexFunc(d.Items, func(g apidiscoveryv2.APIGroupDiscovery) bool { return g.Name == gv.Group })
+		if at < 0 {
+			at = len(d.Items)
+			d.Items = append(d.Items, apidiscoveryv2.APIGroupDiscovery{ObjectMeta: metav1.ObjectMeta{Name: gv.Group}})
+		}
+		d.Items[at].Versions = append(d.Items[at].Versions, version)
 	}
-	return list
+	return d
+}
+
+func start(t *testing.T, a *api) *discovery.DiscoveryClient {
+	server := httptest.NewServer(a)
+	t.Cleanup(server.Close)
+	return clientOf(t, &rest.Config{Host: server.URL})
 }
 
 func clientOf(t *testing.T, config *rest.Config) *discovery.DiscoveryClient {
@@ -172,10 +203,4 @@ func clientOf(t *testing.T, config *rest.Config) *discovery.DiscoveryClient {
 		t.Fatal(err)
 	}
 	return client
-}
-
-func start(t *testing.T, a *api) *discovery.DiscoveryClient {
-	server := httptest.NewServer(a)
-	t.Cleanup(server.Close)
-	return clientOf(t, &rest.Config{Host: server.URL})
 }

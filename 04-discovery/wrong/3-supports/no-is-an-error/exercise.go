@@ -33,7 +33,8 @@ func Serves(ctx context.Context, client Client, want schema.GroupVersionResource
 }
 
 // Version returns a version in which the server serves a resource with this verb: the preferred one of its group if it
-// has the resource, else the next one in the server's order. It returns "" if there is none.
+// has the resource, else the next one in the server's order. It returns "" if there is none. A version that does not
+// answer is left out of its group; if none of them answers, that is an error.
 func Version(ctx context.Context, client Client, want schema.GroupResource, verb string) (string, error) {
 	groups, err := client.ServerGroupsWithContext(ctx)
 	if err != nil {
@@ -42,6 +43,9 @@ func Version(ctx context.Context, client Client, want schema.GroupResource, verb
 	for _, group := range groups.Groups {
 		if group.Name != want.Group {
 			continue
+		}
+		if len(group.Versions) == 0 {
+			return "", fmt.Errorf("the group %s does not answer", group.Name)
 		}
 		versions := []string{group.PreferredVersion.Version}
 		for _, version := range group.Versions {

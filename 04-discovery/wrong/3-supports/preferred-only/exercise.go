@@ -47,6 +47,9 @@ func Version(ctx context.Context, client Client, want schema.GroupResource, verb
 		if group.Name != want.Group {
 			continue
 		}
+		if len(group.Versions) == 0 {
+			return "", fmt.Errorf("the group %s does not answer", group.Name)
+		}
 		version := group.PreferredVersion.Version
 		ok, err := Serves(ctx, client, want.WithVersion(version), verb)
 		if err != nil || !ok {

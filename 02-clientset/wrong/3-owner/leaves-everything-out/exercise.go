@@ -1,5 +1,5 @@
-// Package apply is a sample of a typical mistake: it forces, because then there is no error.
-package apply
+// Package owner is a sample of a typical mistake: to give one field up, it leaves everything out.
+package owner
 
 import (
 	"context"
@@ -9,22 +9,25 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// want: only Force takes it away
+// want: You left the label out as well
 
 // Manager is the name under which the server notes what this program owns.
 const Manager = "scaler"
 
-// Scale takes the replicas away from whoever has them. An autoscaler takes them back, and so on.
+// Scale is right.
 func Scale(ctx context.Context, client kubernetes.Interface, namespace, name string, replicas int32) error {
 	configuration := appsac.Deployment(name, namespace).
 		WithLabels(map[string]string{"scaled-by": Manager}).
 		WithSpec(appsac.DeploymentSpec().WithReplicas(replicas))
-	_, err := client.AppsV1().Deployments(namespace).Apply(ctx, configuration, metav1.ApplyOptions{FieldManager: Manager, Force: true})
+	_, err := client.AppsV1().Deployments(namespace).Apply(ctx, configuration, metav1.ApplyOptions{FieldManager: Manager})
 	return err
 }
 
 // Conflicts is not written yet.
 func Conflicts(error) []string { return nil }
 
-// Release is not written yet.
-func Release(context.Context, kubernetes.Interface, string, string) error { return nil }
+// Release gives up the label, too.
+func Release(ctx context.Context, client kubernetes.Interface, namespace, name string) error {
+	_, err := client.AppsV1().Deployments(namespace).Apply(ctx, appsac.Deployment(name, namespace), metav1.ApplyOptions{FieldManager: Manager})
+	return err
+}

@@ -1,4 +1,4 @@
-package apply
+package owner
 
 import (
 	"encoding/json"
@@ -154,7 +154,7 @@ func conflicts(t *testing.T, c *cluster) {
 	want := []string{`.spec.replicas: conflict with "hpa"`}
 	for _, err := range []error{err, fmt.Errorf("some caller: %w", err)} {
 		if got := Conflicts(err); !slices.Equal(got, want) {
-			labtest.Unexpected(t, fmt.Sprintf("Conflicts says %q of the error: %v", got, err), fmt.Sprintf("%q", want), ideaCauses)
+			labtest.Unexpected(t, fmt.Sprintf("Conflicts says %s of the error: %v", said(got), err), said(want), ideaCauses)
 		}
 	}
 	deployments := schema.GroupResource{Group: "apps", Resource: "deployments"}
@@ -168,10 +168,17 @@ func conflicts(t *testing.T, c *cluster) {
 		&apierrors.StatusError{ErrStatus: metav1.Status{Details: &metav1.StatusDetails{Causes: []metav1.StatusCause{{Type: metav1.CauseTypeFieldValueInvalid, Field: "spec.replicas", Message: "must be 0 or more"}}}}},
 	} {
 		if got := Conflicts(err); len(got) > 0 {
-			labtest.Unexpected(t, fmt.Sprintf("Conflicts says %q of the error: %v", got, err), "nothing",
+			labtest.Unexpected(t, fmt.Sprintf("Conflicts says %s of the error: %v", said(got), err), said(nil),
 				"there are two kinds of 409: an Update's says read again, and an Apply's says that somebody else wants something else; no retry mends it")
 		}
 	}
+}
+
+func said(conflicts []string) string {
+	if len(conflicts) == 0 {
+		return "nothing"
+	}
+	return strings.Join(conflicts, ", ")
 }
 
 func TestStep3Release(t *testing.T) { release(t, onFake(t)) }
@@ -179,7 +186,7 @@ func TestStep3Release(t *testing.T) { release(t, onFake(t)) }
 func release(t *testing.T, c *cluster) {
 	c.apply(t, "hpa", appsac.DeploymentSpec().WithReplicas(3))
 	if err := Scale(t.Context(), c.client, c.namespace, "web", 3); err != nil { // the same value is no conflict: both own it
-		t.Fatal(err)
+		t.Fatal("before Release can give something up: ", err)
 	}
 	err := Release(t.Context(), c.client, c.namespace, "web")
 	web := c.web(t)
@@ -199,7 +206,7 @@ func release(t *testing.T, c *cluster) {
 // What nobody else owns goes with its last owner.
 func releaseAlone(t *testing.T, c *cluster, want string) {
 	if err := Scale(t.Context(), c.client, c.namespace, "web", 5); err != nil {
-		t.Fatal(err)
+		t.Fatal("before Release can give something up: ", err)
 	}
 	err := Release(t.Context(), c.client, c.namespace, "web")
 	if got := replicas(c.web(t)); err != nil || got != want {

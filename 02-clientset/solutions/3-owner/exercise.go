@@ -1,5 +1,5 @@
-// Package apply owns two fields of a Deployment, and leaves all others to their owners.
-package apply
+// Package owner owns two fields of a Deployment, and leaves all others to their owners.
+package owner
 
 import (
 	"context"

@@ -1,5 +1,5 @@
-// Package apply is a sample of a typical mistake: it reads the whole Deployment, and applies the whole Deployment.
-package apply
+// Package owner is a sample of a typical mistake: it reads the whole Deployment, and applies the whole Deployment.
+package owner
 
 import (
 	"context"
