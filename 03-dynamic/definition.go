@@ -56,10 +56,12 @@ func waitEstablished(ctx context.Context, client dynamic.Interface, name string)
 		if err != nil {
 			return false, err
 		}
-		conditions, _, err := unstructured.NestedSlice(crd.Object, "status", "conditions")
+		// Not NestedSlice: for a moment the conditions are null, which is found, and is no slice.
+		value, _, err := unstructured.NestedFieldNoCopy(crd.Object, "status", "conditions")
 		if err != nil {
 			return false, err
 		}
+		conditions, _ := value.([]any)
 		for _, item := range conditions {
 			condition, _ := item.(map[string]any)
 			switch {
