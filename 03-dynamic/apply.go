@@ -189,10 +189,19 @@ func applies(dryRun *string) chapter.RunFunc {
 		if err := chapter.Guard(conn.context, flags.Context != ""); err != nil {
 			return err
 		}
+		conn.config.WarningHandlerWithContext = printWarnings{out} // a field that is not in the schema, an old version
 		c, err := newClients(conn.config, conn.namespace)
 		if err != nil {
 			return err
 		}
 		return conn.explain(apply(ctx, c.dynamic, c.mapper, c.namespace, file, *dryRun == "server", out))
 	}
+}
+
+// printWarnings prints what the server remarks on a request that it has done.
+type printWarnings struct{ out io.Writer }
+
+// HandleWarningHeaderWithContext prints one warning.
+func (p printWarnings) HandleWarningHeaderWithContext(_ context.Context, _ int, _ string, text string) {
+	fmt.Fprintf(p.out, "warning: %s\n", text)
 }

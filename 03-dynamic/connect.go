@@ -61,6 +61,8 @@ func connect(flags chapter.Flags) (*connection, error) {
 	config.UserAgent = rest.DefaultKubernetesUserAgent()
 	// The default, 5 requests a second after a burst of 10, would slow these steps down. Chapter 01 shows it.
 	config.QPS, config.Burst = 50, 100
+	// Warnings go to the log by default. These steps provoke some; a file of your own is applied with warnings shown.
+	config.WarningHandlerWithContext = rest.NoWarnings{}
 	return &connection{config: config, context: name, namespace: namespace}, nil
 }
 

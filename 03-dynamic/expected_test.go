@@ -116,8 +116,8 @@ map[filled:300 holds:200]: 422 Invalid
 Update:       sent filled 100, celsius 50: generation 2, stored spec map[colour:white filled:100 holds:200], status <nil>
 UpdateStatus: sent filled 200, celsius 150: generation 2, stored spec map[colour:white filled:100 holds:200], status map[celsius:150]
 `},
-	"metadata": {`50 ConfigMaps of 4096 bytes
-dynamic:  50 objects, application/json; the first has 4096 bytes of data
+	"metadata": {`50 ConfigMaps of 8192 bytes
+dynamic:  50 objects, application/json; the first has 8192 bytes of data
 metadata: 50 objects, application/vnd.kubernetes.protobuf; the first is page-01, labels map[client-go-lab/chapter:03]
 less than a third of the bytes: true
 less than a third of the heap:  true

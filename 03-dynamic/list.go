@@ -46,10 +46,18 @@ func listAny(ctx context.Context, client dynamic.Interface, mapper meta.RESTMapp
 // resolve finds out what a person means by a resource: a plural, a singular or a short name, alone or followed by its
 // group, or by version and group: pods, pod, po, deployments.apps, deployments.v1.apps.
 func resolve(ctx context.Context, mapper meta.RESTMapperWithContext, resource string) (*meta.RESTMapping, error) {
-	withVersion, withoutVersion := schema.ParseResourceArg(strings.ToLower(resource)) // a guess: "b.c.d" may be either
-	kind, err := mapper.KindForWithContext(ctx, withoutVersion.WithVersion(""))
-	if err != nil && withVersion != nil {
-		kind, err = mapper.KindForWithContext(ctx, *withVersion)
+	// "a.b.c" may be resource a in version b of group c, or in group b.c: try both, as kubectl does.
+	withVersion, anyVersion := schema.ParseResourceArg(strings.ToLower(resource))
+	candidates := []schema.GroupVersionResource{anyVersion.WithVersion("")}
+	if withVersion != nil {
+		candidates = []schema.GroupVersionResource{*withVersion, candidates[0]}
+	}
+	var kind schema.GroupVersionKind
+	var err error
+	for _, candidate := range candidates {
+		if kind, err = mapper.KindForWithContext(ctx, candidate); err == nil {
+			break
+		}
 	}
 	if meta.IsNoMatchError(err) {
 		return nil, fmt.Errorf("this server has no resource %q (what it has: go run ./lab kubectl api-resources)", resource)
