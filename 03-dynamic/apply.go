@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -16,8 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
-
-	"client-go-lab/internal/chapter"
 )
 
 // example is what the step applies when no file is named.
@@ -157,45 +154,6 @@ func applyOne(ctx context.Context, client dynamic.Interface, mapper meta.RESTMap
 		_, err = waitMapped(ctx, mapper, definedKind(m.Unstructured))
 	}
 	return err
-}
-
-// applies runs the example, or applies a file past the guard, into the namespace of the kubeconfig or of -n. What comes
-// from a file stays.
-func applies(dryRun *string) chapter.RunFunc {
-	applyStep := writes(func(ctx context.Context, c *clients, out io.Writer) error {
-		return applyExample(ctx, c.dynamic, c.mapper, c.namespace, out)
-	})
-	return func(ctx context.Context, flags chapter.Flags, out io.Writer) error {
-		switch {
-		case *dryRun != "none" && *dryRun != "server":
-			return fmt.Errorf("-dry-run is none or server, not %q", *dryRun)
-		case len(flags.Args) == 0 && *dryRun == "none":
-			return applyStep(ctx, flags, out)
-		case len(flags.Args) == 0:
-			return fmt.Errorf("-dry-run needs a file: the example shows its own dry run")
-		}
-		file, name := io.ReadCloser(os.Stdin), flags.Args[0]
-		if name != "-" {
-			var err error
-			if file, err = os.Open(name); err != nil {
-				return fmt.Errorf("read the manifests: %w", err)
-			}
-			defer file.Close()
-		}
-		conn, err := connect(flags)
-		if err != nil {
-			return err
-		}
-		if err := chapter.Guard(conn.context, flags.Context != ""); err != nil {
-			return err
-		}
-		conn.config.WarningHandlerWithContext = printWarnings{out} // a field that is not in the schema, an old version
-		c, err := newClients(conn.config, conn.namespace)
-		if err != nil {
-			return err
-		}
-		return conn.explain(apply(ctx, c.dynamic, c.mapper, c.namespace, file, *dryRun == "server", out))
-	}
 }
 
 // printWarnings prints what the server remarks on a request that it has done.

@@ -124,12 +124,19 @@ func TestApplyFileOnCluster(t *testing.T) {
 	assert.Zero(t, code)
 	assert.Equal(t, "NAME\ndinner\n", stdout)
 
-	// The server drops what the schema does not have, and says so.
-	file := filepath.Join(t.TempDir(), "plate.yaml")
+	// What the schema does not have is an error here: Create would drop it and warn.
+	file := filepath.Join(t.TempDir(), "file.yaml")
 	require.NoError(t, os.WriteFile(file, []byte("apiVersion: dynamic.lab.example.com/v1\nkind: Plate\nmetadata: {name: soup}\nspec: {rim: gold}\n"), 0o600))
-	stdout, stderr, code = program.Run(t.Context(), "apply", file, "-n", labNamespace, "-kubeconfig", kubeconfig)
+	_, stderr, code = program.Run(t.Context(), "apply", file, "-n", labNamespace, "-kubeconfig", kubeconfig)
+	assert.Equal(t, chapter.ExitFailed, code)
+	assert.Contains(t, stderr, "document 1, Plate soup: failed to create typed patch object")
+	assert.Contains(t, stderr, ".spec.rim: field not declared in schema")
+
+	// Warnings are shown.
+	require.NoError(t, os.WriteFile(file, []byte("apiVersion: v1\nkind: Endpoints\nmetadata: {name: soup}\n"), 0o600))
+	stdout, stderr, code = program.Run(t.Context(), "apply", file, "-dry-run=server", "-n", labNamespace, "-kubeconfig", kubeconfig)
 	require.Zero(t, code, stderr)
-	assert.Equal(t, "warning: unknown field \"spec.rim\"\nplates.dynamic.lab.example.com/soup applied\n", stdout)
+	assert.Contains(t, stdout, "warning: v1 Endpoints is deprecated")
 
 	// Somebody else takes a field over: to apply it again is a conflict, and the others are applied all the same.
 	salt := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "ConfigMap",

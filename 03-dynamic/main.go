@@ -7,6 +7,7 @@ package main
 import (
 	"context"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 
@@ -126,5 +127,44 @@ func readsOrShows(step func(ctx context.Context, c *clients, args []string, out 
 			return reads(step)(ctx, flags, out)
 		}
 		return writes(example)(ctx, flags, out)
+	}
+}
+
+// applies runs the example, or applies a file past the guard, into the namespace of the kubeconfig or of -n. What comes
+// from a file stays.
+func applies(dryRun *string) chapter.RunFunc {
+	applyStep := writes(func(ctx context.Context, c *clients, out io.Writer) error {
+		return applyExample(ctx, c.dynamic, c.mapper, c.namespace, out)
+	})
+	return func(ctx context.Context, flags chapter.Flags, out io.Writer) error {
+		switch {
+		case *dryRun != "none" && *dryRun != "server":
+			return fmt.Errorf("-dry-run is none or server, not %q", *dryRun)
+		case len(flags.Args) == 0 && *dryRun == "none":
+			return applyStep(ctx, flags, out)
+		case len(flags.Args) == 0:
+			return fmt.Errorf("-dry-run needs a file: the example shows its own dry run")
+		}
+		file, name := io.ReadCloser(os.Stdin), flags.Args[0]
+		if name != "-" {
+			var err error
+			if file, err = os.Open(name); err != nil {
+				return fmt.Errorf("read the manifests: %w", err)
+			}
+			defer file.Close()
+		}
+		conn, err := connect(flags)
+		if err != nil {
+			return err
+		}
+		if err := chapter.Guard(conn.context, flags.Context != ""); err != nil {
+			return err
+		}
+		conn.config.WarningHandlerWithContext = printWarnings{out} // a field that is not in the schema, an old version
+		c, err := newClients(conn.config, conn.namespace)
+		if err != nil {
+			return err
+		}
+		return conn.explain(apply(ctx, c.dynamic, c.mapper, c.namespace, file, *dryRun == "server", out))
 	}
 }

@@ -171,11 +171,11 @@ func TestResolve(t *testing.T) {
 	for typed, want := range map[string]string{
 		"pods": "v1/pods", "po": "v1/pods", "pod": "v1/pods", "Pod": "v1/pods",
 		"deploy": "apps/v1/deployments", "deployments.apps": "apps/v1/deployments", "deploy.apps": "apps/v1/deployments",
-		"deployments.v1.apps": "apps/v1/deployments",
+		"deployments.v1.apps":                     "apps/v1/deployments",
 		"horizontalpodautoscalers.v1.autoscaling": "autoscaling/v1/horizontalpodautoscalers",
 		"hpa.autoscaling":                         "autoscaling/v2/horizontalpodautoscalers",
 		"hpa.v1.autoscaling":                      "autoscaling/v2/horizontalpodautoscalers", // expanding a short name loses the version
-		"events": "v1/events", "events.events.k8s.io": "events.k8s.io/v1/events",
+		"events":                                  "v1/events", "events.events.k8s.io": "events.k8s.io/v1/events",
 		"customresourcedefinitions.apiextensions.k8s.io": "apiextensions.k8s.io/v1/customresourcedefinitions",
 	} {
 		found, err := resolve(t.Context(), c.mapper, typed)
