@@ -40,7 +40,7 @@ func contents() chapter.Chapter {
 				})},
 			{Name: "apply", Args: "[FILE]", Summary: "apply a YAML file (- for stdin) of any kinds, as kubectl apply -f does",
 				Flags: func(set *flag.FlagSet) {
-					set.StringVar(&dryRun, "dry-run", "none", "`none|server`; server: ask, and store nothing")
+					set.StringVar(&dryRun, "dry-run", "none", "with `MODE` server, check and store nothing; default none")
 				},
 				Run: applies(&dryRun)},
 			{Name: "mapper", Summary: "kinds and resources, short names, versions, and a mapper that has grown old", Run: writes(

@@ -395,6 +395,5 @@ func TestHelp(t *testing.T) {
 	assert.Zero(t, code)
 	assert.Empty(t, stderr)
 	assert.Contains(t, stdout, "  list [RESOURCE]    ")
-	assert.Contains(t, stdout, "  -dry-run none|server ")
-	assert.Contains(t, stdout, "for the step apply")
+	assert.Contains(t, stdout, "  -dry-run MODE      with MODE server, check and store nothing; default none; for the step apply\n")
 }
