@@ -18,6 +18,9 @@ import (
 // group is the API group of this chapter's own resources.
 const group = "dynamic.lab.example.com"
 
+// patience is how long the server may take to serve a new definition, or to remove one with its objects.
+const patience = 30 * time.Second
+
 // newCRD makes a CustomResourceDefinition for objects of a kind in version v1. Its schema is that of the whole object.
 func newCRD(kind string, schema map[string]any) *unstructured.Unstructured {
 	singular := strings.ToLower(kind)
@@ -50,8 +53,12 @@ func installCRD(ctx context.Context, client dynamic.Interface, crd *unstructured
 
 // waitEstablished waits until the server has accepted the names of a definition and serves its resource.
 func waitEstablished(ctx context.Context, client dynamic.Interface, name string) error {
+	return waitEstablishedFor(ctx, client, name, patience)
+}
+
+func waitEstablishedFor(ctx context.Context, client dynamic.Interface, name string, timeout time.Duration) error {
 	last := "it has no conditions yet"
-	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, 30*time.Second, true, func(ctx context.Context) (bool, error) {
+	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, timeout, true, func(ctx context.Context) (bool, error) {
 		crd, err := client.Resource(crds).Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
 			return false, err
@@ -74,7 +81,7 @@ func waitEstablished(ctx context.Context, client dynamic.Interface, name string)
 		return false, nil
 	})
 	if wait.Interrupted(err) && ctx.Err() == nil {
-		return fmt.Errorf("the CustomResourceDefinition %s is not established after 30 s: %s", name, last)
+		return fmt.Errorf("the CustomResourceDefinition %s is not established after %s: %s", name, timeout, last)
 	}
 	if err != nil {
 		return fmt.Errorf("wait for the CustomResourceDefinition %s: %w", name, err)
@@ -85,7 +92,7 @@ func waitEstablished(ctx context.Context, client dynamic.Interface, name string)
 // waitMapped resets the mapper until it knows a kind: the server may serve a new resource a moment before it lists it.
 func waitMapped(ctx context.Context, mapper meta.RESTMapperWithContext, kind schema.GroupKind) (*meta.RESTMapping, error) {
 	var mapping *meta.RESTMapping
-	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, 30*time.Second, true, func(ctx context.Context) (bool, error) {
+	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
 		meta.MaybeResetRESTMapperWithContext(ctx, mapper)
 		var err error
 		mapping, err = mapper.RESTMappingWithContext(ctx, kind)
@@ -95,7 +102,7 @@ func waitMapped(ctx context.Context, mapper meta.RESTMapperWithContext, kind sch
 		return err == nil, err
 	})
 	if wait.Interrupted(err) && ctx.Err() == nil {
-		return nil, fmt.Errorf("the server does not list the kind %s after 30 s, though its definition is established", kind)
+		return nil, fmt.Errorf("the server does not list the kind %s after %s, though its definition is established", kind, patience)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("wait until the server lists the kind %s: %w", kind, err)
@@ -107,7 +114,7 @@ func waitMapped(ctx context.Context, mapper meta.RESTMapperWithContext, kind sch
 func removeCRD(ctx context.Context, client dynamic.Interface, name string) error {
 	err := client.Resource(crds).Delete(ctx, name, metav1.DeleteOptions{})
 	if err == nil {
-		err = wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, 30*time.Second, true, func(ctx context.Context) (bool, error) {
+		err = wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
 			_, err := client.Resource(crds).Get(ctx, name, metav1.GetOptions{})
 			if apierrors.IsNotFound(err) {
 				return true, nil
