@@ -57,8 +57,10 @@ func waitEstablished(ctx context.Context, client dynamic.Interface, name string)
 }
 
 func waitEstablishedFor(ctx context.Context, client dynamic.Interface, name string, timeout time.Duration) error {
-	last := "it has no conditions yet"
-	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, timeout, true, func(ctx context.Context) (bool, error) {
+	var last []string
+	// The requests get ctx, not the context of the poll: it ends with the poll, and a request that breaks off for that
+	// reason would bring an error of its own in the place of "not established".
+	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, timeout, true, func(context.Context) (bool, error) {
 		crd, err := client.Resource(crds).Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
 			return false, err
@@ -69,19 +71,20 @@ func waitEstablishedFor(ctx context.Context, client dynamic.Interface, name stri
 			return false, err
 		}
 		conditions, _ := value.([]any)
+		last = nil
 		for _, item := range conditions {
 			condition, _ := item.(map[string]any)
 			switch {
 			case condition["type"] == "Established" && condition["status"] == "True":
 				return true, nil
 			case condition["status"] == "False": // NamesAccepted, NonStructuralSchema: they say what is wrong
-				last = fmt.Sprintf("%v is False: %v", condition["type"], condition["message"])
+				last = append(last, fmt.Sprintf("%v is False: %v", condition["type"], condition["message"]))
 			}
 		}
 		return false, nil
 	})
 	if wait.Interrupted(err) && ctx.Err() == nil {
-		return fmt.Errorf("the CustomResourceDefinition %s is not established after %s: %s", name, timeout, last)
+		return fmt.Errorf("the CustomResourceDefinition %s is not established after %s: %s", name, timeout, strings.Join(last, ", "))
 	}
 	if err != nil {
 		return fmt.Errorf("wait for the CustomResourceDefinition %s: %w", name, err)
@@ -92,7 +95,7 @@ func waitEstablishedFor(ctx context.Context, client dynamic.Interface, name stri
 // waitMapped resets the mapper until it knows a kind: the server may serve a new resource a moment before it lists it.
 func waitMapped(ctx context.Context, mapper meta.RESTMapperWithContext, kind schema.GroupKind) (*meta.RESTMapping, error) {
 	var mapping *meta.RESTMapping
-	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
+	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, patience, true, func(context.Context) (bool, error) {
 		meta.MaybeResetRESTMapperWithContext(ctx, mapper)
 		var err error
 		mapping, err = mapper.RESTMappingWithContext(ctx, kind)
@@ -114,7 +117,7 @@ func waitMapped(ctx context.Context, mapper meta.RESTMapperWithContext, kind sch
 func removeCRD(ctx context.Context, client dynamic.Interface, name string) error {
 	err := client.Resource(crds).Delete(ctx, name, metav1.DeleteOptions{})
 	if err == nil {
-		err = wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
+		err = wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, patience, true, func(context.Context) (bool, error) {
 			_, err := client.Resource(crds).Get(ctx, name, metav1.GetOptions{})
 			if apierrors.IsNotFound(err) {
 				return true, nil
