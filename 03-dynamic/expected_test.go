@@ -56,25 +56,25 @@ configmaps/honey applied
 document 1, ConfigMap sugar: failed to create typed patch object (/sugar; /v1, Kind=ConfigMap): .data.lumps: expected string, got &value.valueUnstructured{Value:2}
 `},
 	"mapper": {`-- from a kind, as in a file, to a resource, as in a URL
-Deployment.apps                apps/v1/deployments, scope namespace
-NetworkPolicy.networking.k8s.io networking.k8s.io/v1/networkpolicies, scope namespace
-Endpoints                      v1/endpoints, scope namespace
-Namespace                      v1/namespaces, scope root
+Deployment.apps                  apps/v1/deployments, scope namespace
+NetworkPolicy.networking.k8s.io  networking.k8s.io/v1/networkpolicies, scope namespace
+Endpoints                        v1/endpoints, scope namespace
+Namespace                        v1/namespaces, scope root
 -- from what a person types to a kind
-deployments.v1.apps            apps/v1, Kind=Deployment
-deployments.apps               apps/v1, Kind=Deployment
-deployments                    apps/v1, Kind=Deployment
-deployment                     apps/v1, Kind=Deployment
-deploy                         apps/v1, Kind=Deployment
-netpol                         networking.k8s.io/v1, Kind=NetworkPolicy
+deployments.v1.apps              apps/v1, Kind=Deployment
+deployments.apps                 apps/v1, Kind=Deployment
+deployments                      apps/v1, Kind=Deployment
+deployment                       apps/v1, Kind=Deployment
+deploy                           apps/v1, Kind=Deployment
+netpol                           networking.k8s.io/v1, Kind=NetworkPolicy
 -- several versions, several groups: the server says which comes first
 HorizontalPodAutoscaler.autoscaling: autoscaling/v2/horizontalpodautoscalers
 HorizontalPodAutoscaler.autoscaling, version v1: autoscaling/v1/horizontalpodautoscalers
 no matches for kind "HorizontalPodAutoscaler" in version "autoscaling/v2beta2"
 events: 2 kinds, first /v1, Kind=Event
 -- a mapper that has grown old
-before:                no matches for kind "Spoon" in group "dynamic.lab.example.com"
-the server has it now: no matches for kind "Spoon" in group "dynamic.lab.example.com"
+before:                 no matches for kind "Spoon" in group "dynamic.lab.example.com"
+the server has it now:  no matches for kind "Spoon" in group "dynamic.lab.example.com"
 after ResetWithContext: dynamic.lab.example.com/v1/spoons
 `},
 	"convert": {`-- from a type to a map

@@ -23,7 +23,7 @@ func mapping(ctx context.Context, client dynamic.Interface, mapper meta.RESTMapp
 		if err != nil {
 			return fmt.Errorf("map the kind %s: %w", kind, err)
 		}
-		fmt.Fprintf(out, "%-30s %s, scope %s\n", kind, path(found.Resource), found.Scope.Name())
+		fmt.Fprintf(out, "%-32s %s, scope %s\n", kind, path(found.Resource), found.Scope.Name())
 	}
 
 	fmt.Fprintln(out, "-- from what a person types to a kind")
@@ -32,7 +32,7 @@ func mapping(ctx context.Context, client dynamic.Interface, mapper meta.RESTMapp
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(out, "%-30s %s\n", typed, found.GroupVersionKind)
+		fmt.Fprintf(out, "%-32s %s\n", typed, found.GroupVersionKind)
 	}
 
 	fmt.Fprintln(out, "-- several versions, several groups: the server says which comes first")
@@ -81,7 +81,7 @@ func grownOld(ctx context.Context, client dynamic.Interface, mapper meta.RESTMap
 	if !meta.IsNoMatchError(err) {
 		return unexpected("map a kind that there is not", "no match", err)
 	}
-	fmt.Fprintf(out, "before:                %s\n", err)
+	fmt.Fprintf(out, "before:                 %s\n", err)
 
 	if err := installCRD(ctx, client, newCRD("Spoon", map[string]any{"type": "object"})); err != nil {
 		return err
@@ -90,7 +90,7 @@ func grownOld(ctx context.Context, client dynamic.Interface, mapper meta.RESTMap
 	if !meta.IsNoMatchError(err) {
 		return unexpected("map a kind with an old mapper", "no match", err)
 	}
-	fmt.Fprintf(out, "the server has it now: %s\n", err)
+	fmt.Fprintf(out, "the server has it now:  %s\n", err)
 
 	found, err := waitMapped(ctx, mapper, spoon)
 	if err != nil {
