@@ -29,7 +29,7 @@ func columnsExample(ctx context.Context, client dynamic.Interface, mapper meta.R
 	if err := unstructured.SetNestedSlice(toaster.Object, containers, "spec", "jobTemplate", "spec", "template", "spec", "containers"); err != nil {
 		return fmt.Errorf("set the containers of the CronJob toaster: %w", err)
 	}
-	if err := unstructured.SetNestedField(toaster.Object, "Europe/Paris", "spec", "timeZone"); err != nil {
+	if err := unstructured.SetNestedField(toaster.Object, "UTC", "spec", "timeZone"); err != nil { // another zone may be unknown to the server
 		return fmt.Errorf("set the time zone of the CronJob toaster: %w", err)
 	}
 	for _, object := range []*unstructured.Unstructured{kettle, toaster} {

@@ -123,13 +123,13 @@ less than a third of the bytes: true
 less than a third of the heap:  true
 `},
 	"columns": {`-- columns of your own
-NAME      SCHEDULE    ZONE           IMAGES                                   HEAT                 CHAPTER
-kettle    0 4 * * *   <none>         example.com/water:1                      <none>               03
-toaster   0 4 * * *   Europe/Paris   example.com/bread:1,example.com/heat:2   example.com/heat:2   03
+NAME      SCHEDULE    ZONE     IMAGES                                   HEAT                 CHAPTER
+kettle    0 4 * * *   <none>   example.com/water:1                      <none>               03
+toaster   0 4 * * *   UTC      example.com/bread:1,example.com/heat:2   example.com/heat:2   03
 -- the server's columns
-NAME      SCHEDULE    TIMEZONE       SUSPEND   ACTIVE   LAST SCHEDULE
-kettle    0 4 * * *   <none>         True      0        <none>
-toaster   0 4 * * *   Europe/Paris   True      0        <none>
+NAME      SCHEDULE    TIMEZONE   SUSPEND   ACTIVE   LAST SCHEDULE
+kettle    0 4 * * *   <none>     True      0        <none>
+toaster   0 4 * * *   UTC        True      0        <none>
 `},
 	"watch": {`{"object":{"apiVersion":"v1","data":{"water":"cold"},"kind":"ConfigMap","metadata":{"labels":{"client-go-lab/chapter":"03"},"name":"kettle","namespace":"client-go-lab"}},"type":"ADDED"}
 {"object":{"apiVersion":"v1","data":{"water":"hot"},"kind":"ConfigMap","metadata":{"labels":{"client-go-lab/chapter":"03"},"name":"kettle","namespace":"client-go-lab"}},"type":"MODIFIED"}

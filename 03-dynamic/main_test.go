@@ -153,7 +153,7 @@ func serveTable(t *testing.T) string {
 	}
 	table.Rows = []metav1.TableRow{
 		{Cells: []any{"kettle", "0 4 * * *", "<none>", "True", 0, "<none>", "1s", "water"}},
-		{Cells: []any{"toaster", "0 4 * * *", "Europe/Paris", "True", 0, "<none>", "1s", "bread,heat"}},
+		{Cells: []any{"toaster", "0 4 * * *", "UTC", "True", 0, "<none>", "1s", "bread,heat"}},
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		assert.Equal(t, "/apis/batch/v1/namespaces/"+labNamespace+"/cronjobs", r.URL.Path)
