@@ -95,6 +95,9 @@ func (c *fakeCluster) apply(action clienttesting.Action) (bool, runtime.Object, 
 	if object.GetKind() == "" {
 		return true, nil, apierrors.NewBadRequest("invalid object type: /, Kind=")
 	}
+	if len(object.GetManagedFields()) > 0 {
+		return true, nil, apierrors.NewBadRequest("metadata.managedFields must be nil")
+	}
 	data, _, _ := unstructured.NestedMap(object.Object, "data")
 	if _, isNumber := data["lumps"].(float64); isNumber {
 		return true, nil, apierrors.NewBadRequest("failed to create typed patch object (/sugar; /v1, Kind=ConfigMap): " +
