@@ -119,7 +119,7 @@ func staleObjects(ctx context.Context, client discovery.CachedDiscoveryInterface
 	if !apierrors.IsNotFound(err) {
 		return unexpected("list teapots", "404 Not Found", err)
 	}
-	fmt.Fprintf(out, "list: %v\n", err)
+	fmt.Fprintf(out, "list: %v; %s\n", err, count(wire))
 	return nil
 }
 

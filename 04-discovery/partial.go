@@ -23,6 +23,7 @@ const broken = brokenGroup + "/v1" // the group-version that nobody serves
 // partial registers an API whose program does not run, and asks what there is. As long as it is registered, discovery is
 // partial for every client of the cluster: a namespace that is deleted meanwhile, say, has to wait.
 func partial(ctx context.Context, config *rest.Config, namespace, dir string, out io.Writer) error {
+	wire := tap(config)
 	live, err := newDiscoveryClient(config)
 	if err != nil {
 		return err
@@ -49,7 +50,8 @@ func partial(ctx context.Context, config *rest.Config, namespace, dir string, ou
 		{"-- everything, with a cache on disk, as kubectl asks", onDisk},
 	} {
 		fmt.Fprintln(out, ask.heading)
-		if err := askForEverything(ctx, ask.client, out); err != nil {
+		wire.take()
+		if err := askForEverything(ctx, ask.client, wire, out); err != nil {
 			return err
 		}
 	}
@@ -58,7 +60,11 @@ func partial(ctx context.Context, config *rest.Config, namespace, dir string, ou
 		return err
 	}
 	fmt.Fprintln(out, "-- without the APIService")
-	return repair(ctx, objects, live, out)
+	if err := repair(ctx, objects, live); err != nil {
+		return err
+	}
+	wire.take()
+	return askForEverything(ctx, live, wire, out)
 }
 
 // breakIt creates a Service without endpoints and an APIService that points to it, and waits until discovery notices.
@@ -80,7 +86,8 @@ func breakIt(ctx context.Context, objects dynamic.Interface, live *discovery.Dis
 	}
 	err := waitFor(ctx, "discovery to become partial", func(ctx context.Context) (bool, error) {
 		_, _, failed, err := live.GroupsAndMaybeResourcesWithContext(ctx)
-		return len(failed) > 0, err
+		_, missing := failed[schema.GroupVersion{Group: brokenGroup, Version: "v1"}]
+		return missing, err
 	})
 	if err != nil {
 		return err
@@ -96,29 +103,32 @@ func breakIt(ctx context.Context, objects dynamic.Interface, live *discovery.Dis
 			return false, err
 		}
 		condition, _ := conditions[0].(map[string]any)
+		if condition["reason"] == "ServiceNotFound" {
+			return false, nil // the Service is so new that the server has not seen it yet
+		}
 		fmt.Fprintf(out, "APIService %s: %v %v, %v\n", found.GetName(), condition["type"], condition["status"], condition["reason"])
 		return true, nil
 	})
 }
 
 // askForEverything shows what comes with the error: nearly everything.
-func askForEverything(ctx context.Context, client discovery.DiscoveryInterfaceWithContext, out io.Writer) error {
+func askForEverything(ctx context.Context, client discovery.ServerResourcesInterfaceWithContext, wire *wire, out io.Writer) error {
 	lists, err := client.ServerPreferredResourcesWithContext(ctx)
 	if err != nil && !discovery.IsGroupDiscoveryFailedError(err) {
 		return fmt.Errorf("ask for the preferred resources: %w", err) // no answer at all
 	}
-	deployments := slices.ContainsFunc(lists, func(list *metav1.APIResourceList) bool { return list.GroupVersion == "apps/v1" })
-	fmt.Fprintf(out, "apps/v1 is there: %t; error: %v\n", deployments, err)
-
-	// IsGroupDiscoveryFailedError does not look through a wrapped error. This does, and says which.
-	failed, ok := discovery.GroupDiscoveryFailedErrorGroups(fmt.Errorf("as libraries do: %w", err))
-	if ok {
-		var names []string
-		for groupVersion := range failed {
-			names = append(names, groupVersion.String())
-		}
-		slices.Sort(names)
-		fmt.Fprintf(out, "missing: %v\n", names)
+	apps := slices.ContainsFunc(lists, func(list *metav1.APIResourceList) bool { return list.GroupVersion == "apps/v1" })
+	fmt.Fprintf(out, "apps/v1 is there: %t; error: %t; requests: %d\n", apps, err != nil, len(wire.take()))
+	if err == nil {
+		return nil
+	}
+	fmt.Fprintf(out, "the error: %v\n", err)
+	wrapped := fmt.Errorf("as you and every library do: %w", err)
+	fmt.Fprintf(out, "IsGroupDiscoveryFailedError: %t; of the same error, wrapped: %t\n",
+		discovery.IsGroupDiscoveryFailedError(err), discovery.IsGroupDiscoveryFailedError(wrapped))
+	failed, _ := discovery.GroupDiscoveryFailedErrorGroups(wrapped) // this one looks through
+	for groupVersion := range failed {
+		fmt.Fprintf(out, "missing: %s\n", groupVersion)
 	}
 	return nil
 }
@@ -154,17 +164,13 @@ func askForLess(ctx context.Context, live *discovery.DiscoveryClient, out io.Wri
 }
 
 // repair removes the APIService and waits until discovery is complete again.
-func repair(ctx context.Context, objects dynamic.Interface, live *discovery.DiscoveryClient, out io.Writer) error {
+func repair(ctx context.Context, objects dynamic.Interface, live *discovery.DiscoveryClient) error {
 	if err := objects.Resource(apiServiceResource).Delete(ctx, "v1."+brokenGroup, metav1.DeleteOptions{}); err != nil {
 		return fmt.Errorf("delete the APIService: %w", err)
 	}
-	err := waitFor(ctx, "discovery to be complete", func(ctx context.Context) (bool, error) {
+	return waitFor(ctx, "discovery to be complete", func(ctx context.Context) (bool, error) {
 		_, _, failed, err := live.GroupsAndMaybeResourcesWithContext(ctx)
-		_, stillThere := failed[schema.GroupVersion{Group: brokenGroup, Version: "v1"}]
-		return err == nil && !stillThere, err
+		_, stillMissing := failed[schema.GroupVersion{Group: brokenGroup, Version: "v1"}]
+		return !stillMissing, err
 	})
-	if err != nil {
-		return err
-	}
-	return askForEverything(ctx, live, out)
 }
