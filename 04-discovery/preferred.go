@@ -10,7 +10,6 @@ import (
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -26,7 +25,7 @@ func preferred(ctx context.Context, config *rest.Config, namespace, _ string, ou
 	if err := severalVersions(ctx, client.Discovery(), out); err != nil {
 		return err
 	}
-	fmt.Fprintln(out, "-- resources in several groups or versions")
+	fmt.Fprintln(out, "-- one name, several groups or versions")
 	if err := severalAddresses(ctx, client.Discovery(), out); err != nil {
 		return err
 	}
@@ -139,11 +138,11 @@ func twoGroups(ctx context.Context, client kubernetes.Interface, namespace strin
 	if err != nil {
 		return fmt.Errorf("create an event in the core group: %w", err)
 	}
-	fmt.Fprintf(out, "written as %s events:        message %q\n", schema.GroupVersion{Version: "v1"}, "the kettle is on")
+	fmt.Fprintf(out, "written in v1:             message %q\n", "the kettle is on")
 	event, err := client.EventsV1().Events(namespace).Get(ctx, "teatime", metav1.GetOptions{})
 	if err != nil {
 		return fmt.Errorf("get it in the group events.k8s.io: %w", err)
 	}
-	fmt.Fprintf(out, "read in events.k8s.io/v1:    note %q\n", event.Note)
+	fmt.Fprintf(out, "read in events.k8s.io/v1:  note %q\n", event.Note)
 	return nil
 }

@@ -29,6 +29,7 @@ type resourceOptions struct {
 }
 
 func (o *resourceOptions) register(set *flag.FlagSet) {
+	*o = resourceOptions{}
 	set.StringVar(&o.output, "o", "", "`wide` or name")
 	set.StringVar(&o.output, "output", "", "the same as -o")
 	set.BoolVar(&o.noHeaders, "no-headers", false, "print no column headers")
