@@ -192,8 +192,8 @@ func makeTeapots(ctx context.Context, objects dynamic.Interface, live *discovery
 		return fmt.Errorf("create the CustomResourceDefinition %s: %w", crd.GetName(), err)
 	}
 	return waitFor(ctx, "teapots to be served", func(ctx context.Context) (bool, error) {
-		served, err := hasGroup(ctx, live, teapotGroup)
-		return served, err
+		served, described, err := hasGroup(ctx, live, teapotGroup)
+		return served && described, err
 	})
 }
 
@@ -203,21 +203,7 @@ func dropTeapots(ctx context.Context, objects dynamic.Interface, live *discovery
 		return fmt.Errorf("delete the CustomResourceDefinition: %w", err)
 	}
 	return waitFor(ctx, "teapots to be gone", func(ctx context.Context) (bool, error) {
-		served, err := hasGroup(ctx, live, teapotGroup)
+		served, _, err := hasGroup(ctx, live, teapotGroup)
 		return !served, err
 	})
-}
-
-// hasGroup asks the server, without a cache, whether it serves a group in any version.
-func hasGroup(ctx context.Context, live discovery.ServerGroupsInterfaceWithContext, name string) (bool, error) {
-	groups, err := live.ServerGroupsWithContext(ctx)
-	if err != nil {
-		return false, err
-	}
-	for _, group := range groups.Groups {
-		if group.Name == name {
-			return true, nil
-		}
-	}
-	return false, nil
 }

@@ -156,7 +156,6 @@ List of containers belonging to the pod. Containers cannot currently be added or
   volumeMounts              []VolumeMount            Pod volumes to mount into the container's filesystem.
   workingDir                string                   Container's working directory.
 
-fetched 1 of 49 documents:
 GET /openapi/v3 -> 200, <any>
 GET /openapi/v3/apis/apps/v1 -> 200, <any>
 requests: 2, <any>

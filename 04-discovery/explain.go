@@ -36,7 +36,7 @@ func explain(ctx context.Context, config *rest.Config, args []string, out io.Wri
 		return err
 	}
 	wire.take()
-	schemas, documents, err := schemasOf(ctx, client, kind.GroupVersion())
+	schemas, err := schemasOf(ctx, client, kind.GroupVersion())
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func explain(ctx context.Context, config *rest.Config, args []string, out io.Wri
 		return err
 	}
 	field.print(path, kind, schemas, out)
-	fmt.Fprintf(out, "\nfetched 1 of %d documents:\n", documents)
+	fmt.Fprintln(out)
 	printWire(seen, out)
 	return nil
 }
@@ -74,10 +74,10 @@ func kindOf(ctx context.Context, client discovery.ServerResourcesInterfaceWithCo
 type schemas map[string]*spec.Schema
 
 // schemasOf fetches the index of all OpenAPI v3 documents, and the document of one group-version.
-func schemasOf(ctx context.Context, client discovery.OpenAPIV3SchemaInterfaceWithContext, gv schema.GroupVersion) (schemas, int, error) {
+func schemasOf(ctx context.Context, client discovery.OpenAPIV3SchemaInterfaceWithContext, gv schema.GroupVersion) (schemas, error) {
 	paths, err := client.OpenAPIV3WithContext(ctx).PathsWithContext(ctx)
 	if err != nil {
-		return nil, 0, fmt.Errorf("get the index of /openapi/v3: %w", err)
+		return nil, fmt.Errorf("get the index of /openapi/v3: %w", err)
 	}
 	path := "apis/" + gv.String()
 	if gv.Group == "" {
@@ -85,20 +85,20 @@ func schemasOf(ctx context.Context, client discovery.OpenAPIV3SchemaInterfaceWit
 	}
 	document, ok := paths[path]
 	if !ok {
-		return nil, 0, fmt.Errorf("the server has no OpenAPI v3 document for %s", gv)
+		return nil, fmt.Errorf("the server has no OpenAPI v3 document for %s", gv)
 	}
 	body, err := document.SchemaWithContext(ctx, runtime.ContentTypeJSON)
 	if err != nil {
-		return nil, 0, fmt.Errorf("get the OpenAPI v3 document of %s: %w", gv, err)
+		return nil, fmt.Errorf("get the OpenAPI v3 document of %s: %w", gv, err)
 	}
 	var parsed spec3.OpenAPI
 	if err := json.Unmarshal(body, &parsed); err != nil {
-		return nil, 0, fmt.Errorf("decode the OpenAPI v3 document of %s: %w", gv, err)
+		return nil, fmt.Errorf("decode the OpenAPI v3 document of %s: %w", gv, err)
 	}
 	if parsed.Components == nil {
-		return nil, 0, fmt.Errorf("the OpenAPI v3 document of %s describes no types", gv)
+		return nil, fmt.Errorf("the OpenAPI v3 document of %s describes no types", gv)
 	}
-	return parsed.Components.Schemas, len(paths), nil
+	return parsed.Components.Schemas, nil
 }
 
 // field is a place in an object.

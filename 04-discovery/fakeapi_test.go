@@ -54,8 +54,11 @@ func newFakeAPI() *fakeAPI {
 	mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) {
 		labtest.SendJSON(w, http.StatusOK, map[string]string{"gitVersion": "v1.37.2", "major": "1", "minor": "37"})
 	})
-	mux.HandleFunc("GET /openapi/v3", serveFile("openapi.json"))
-	mux.HandleFunc("GET /openapi/v3/apis/apps/v1", serveFile("openapi-apps-v1.json"))
+	mux.HandleFunc("GET /openapi/v3", api.serveDocuments)
+	mux.HandleFunc("GET /openapi/v3/apis/apps/v1", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Write(testdata("openapi-apps-v1.json"))
+	})
 	mux.HandleFunc("POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review)
 	mux.HandleFunc("/", api.serveObjects)
 	api.Handler = mux
@@ -106,13 +109,6 @@ func testdata(name string) []byte {
 		panic(err)
 	}
 	return data
-}
-
-func serveFile(name string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		w.Write(testdata(name))
-	}
 }
 
 // groups returns what is served below /api or /apis, in the aggregated format.
@@ -211,6 +207,25 @@ func (api *fakeAPI) serveResources(w http.ResponseWriter, r *http.Request) {
 		resources[gv].Kind, resources[gv].APIVersion = "APIResourceList", "v1"
 		labtest.SendJSON(w, http.StatusOK, resources[gv])
 	}
+}
+
+// serveDocuments lists the documents that there are.
+func (api *fakeAPI) serveDocuments(w http.ResponseWriter, _ *http.Request) {
+	documents := map[string]any{}
+	add := func(groupVersion string) {
+		documents["apis/"+groupVersion] = map[string]string{"serverRelativeURL": "/openapi/v3/apis/" + groupVersion + "?hash=0"}
+	}
+	add("apps/v1")
+	add("batch/v1") // but its document is not here
+	api.mu.Lock()
+	defer api.mu.Unlock()
+	for name, object := range api.objects {
+		if path.Base(path.Dir(name)) == "customresourcedefinitions" {
+			group, _, _ := unstructured.NestedString(object, "spec", "group")
+			add(group + "/v1")
+		}
+	}
+	labtest.SendJSON(w, http.StatusOK, map[string]any{"paths": documents})
 }
 
 // review lets everybody ask what he may do, and everybody but jane do everything.

@@ -47,7 +47,7 @@ func mine() metav1.ListOptions { return metav1.ListOptions{LabelSelector: labLab
 // lab is what cleaning up needs. Several groups are written to, so the client is the dynamic one of chapter 03.
 type lab struct {
 	objects   dynamic.Interface
-	discovery discovery.ServerGroupsInterfaceWithContext
+	discovery discovery.DiscoveryInterfaceWithContext
 }
 
 func newLab(config *rest.Config) (*lab, error) {
@@ -115,10 +115,12 @@ func (l *lab) sweep(ctx context.Context) error {
 		errs = append(errs, l.empty(ctx, l.objects.Resource(resource).Namespace(labNamespace)))
 	}
 	errs = append(errs, waitFor(ctx, "the lab's groups to leave discovery", func(ctx context.Context) (bool, error) {
-		groups, err := l.discovery.ServerGroupsWithContext(ctx)
-		return err == nil && !slices.ContainsFunc(groups.Groups, func(group metav1.APIGroup) bool {
-			return group.Name == teapotGroup || group.Name == brokenGroup
-		}), err
+		for _, group := range []string{teapotGroup, brokenGroup} {
+			if served, described, err := hasGroup(ctx, l.discovery, group); served || described || err != nil {
+				return false, err
+			}
+		}
+		return true, nil
 	}))
 	return errors.Join(errs...)
 }
@@ -137,6 +139,21 @@ func (l *lab) empty(ctx context.Context, resource dynamic.ResourceInterface) err
 		}
 		return false, err
 	})
+}
+
+// hasGroup asks the server, without a cache, whether it serves a group in any version, and whether OpenAPI describes it.
+// The two come and go at different times: different parts of the server see to them.
+func hasGroup(ctx context.Context, client discovery.DiscoveryInterfaceWithContext, name string) (served, described bool, err error) {
+	groups, err := client.ServerGroupsWithContext(ctx)
+	if err != nil {
+		return false, false, err
+	}
+	documents, err := client.OpenAPIV3WithContext(ctx).PathsWithContext(ctx)
+	if err != nil {
+		return false, false, err
+	}
+	served = slices.ContainsFunc(groups.Groups, func(group metav1.APIGroup) bool { return group.Name == name })
+	return served, documents["apis/"+name] != nil || documents["apis/"+name+"/v1"] != nil, nil
 }
 
 // waitFor asks ten times a second, at once the first time, until done says true or an error, for 20 s at most.
