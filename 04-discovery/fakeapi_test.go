@@ -111,12 +111,23 @@ func testdata(name string) []byte {
 	return data
 }
 
+// recorded is what a real server answered to /api and /apis.
+var recorded = sync.OnceValue(func() map[string]apidiscoveryv2.APIGroupDiscoveryList {
+	lists := map[string]apidiscoveryv2.APIGroupDiscoveryList{}
+	for _, root := range []string{"/api", "/apis"} {
+		var list apidiscoveryv2.APIGroupDiscoveryList
+		if err := json.Unmarshal(testdata(path.Base(root)+".json"), &list); err != nil {
+			panic(err)
+		}
+		lists[root] = list
+	}
+	return lists
+})
+
 // groups returns what is served below /api or /apis, in the aggregated format.
 func (api *fakeAPI) groups(root string) apidiscoveryv2.APIGroupDiscoveryList {
-	var list apidiscoveryv2.APIGroupDiscoveryList
-	if err := json.Unmarshal(testdata(strings.TrimPrefix(root, "/")+".json"), &list); err != nil {
-		panic(err)
-	}
+	list := recorded()[root]
+	list.Items = slices.Clone(list.Items)
 	if root == "/api" {
 		return list
 	}

@@ -125,19 +125,14 @@ func (l *lab) sweep(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// empty deletes this chapter's objects of one resource and waits until they are gone.
+// empty deletes this chapter's objects of one resource and waits until they are gone: finalizers may take their time.
 func (l *lab) empty(ctx context.Context, resource dynamic.ResourceInterface) error {
-	asked := false
+	if err := resource.DeleteCollection(ctx, metav1.DeleteOptions{}, mine()); err != nil {
+		return err
+	}
 	return waitFor(ctx, "this chapter's objects to go", func(ctx context.Context) (bool, error) {
 		left, err := resource.List(ctx, mine())
-		if err != nil || len(left.Items) == 0 {
-			return err == nil, err
-		}
-		if !asked { // a second time would do no harm, but one is enough: finalizers do the rest
-			asked = true
-			err = resource.DeleteCollection(ctx, metav1.DeleteOptions{}, mine())
-		}
-		return false, err
+		return err == nil && len(left.Items) == 0, err
 	})
 }
 
