@@ -30,21 +30,21 @@ type resourceOptions struct {
 
 func (o *resourceOptions) register(set *flag.FlagSet) {
 	*o = resourceOptions{}
-	set.StringVar(&o.output, "o", "", "`wide` or name")
-	set.StringVar(&o.output, "output", "", "the same as -o")
+	set.StringVar(&o.output, "o", "", "`FORMAT`: wide or name")
+	set.StringVar(&o.output, "output", "", "the same as -o `FORMAT`")
 	set.BoolVar(&o.noHeaders, "no-headers", false, "print no column headers")
-	set.Func("api-group", "only resources of this `group`; empty for the core group", func(value string) error {
+	set.Func("api-group", "only resources of this `GROUP`; empty for the core group", func(value string) error {
 		o.group = &value
 		return nil
 	})
-	set.BoolFunc("namespaced", "only namespaced resources, or, with `=false`, only others", func(value string) error {
+	set.BoolFunc("namespaced", "only namespaced resources; -namespaced=false: only the others", func(value string) error {
 		yes, err := strconv.ParseBool(value)
 		o.namespaced = &yes
 		return err
 	})
-	set.Func("verbs", "only resources that know all of these `verbs`, separated by commas", appendTo(&o.verbs))
-	set.Func("categories", "only resources in all of these `categories`, separated by commas", appendTo(&o.categories))
-	set.StringVar(&o.sortBy, "sort-by", "", "`name` or kind, instead of group")
+	set.Func("verbs", "only resources that know all of these `VERBS`, separated by commas", appendTo(&o.verbs))
+	set.Func("categories", "only resources in all of these categories, a `LIST`", appendTo(&o.categories))
+	set.StringVar(&o.sortBy, "sort-by", "", "`KEY`: name or kind, instead of group")
 }
 
 // appendTo is a flag that takes a list, and may be given more than once.
