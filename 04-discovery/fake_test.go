@@ -166,6 +166,10 @@ func TestPartialOnCluster(t *testing.T) {
 	_, lists, err := c.discovery.ServerGroupsAndResourcesWithContext(t.Context())
 	assert.True(t, discovery.IsGroupDiscoveryFailedError(err))
 	assert.NotEmpty(t, lists)
+	served, described, err := hasGroup(t.Context(), c.discovery, brokenGroup)
+	require.NoError(t, err)
+	assert.True(t, served)
+	assert.False(t, described, "OpenAPI does not describe what it cannot ask")
 }
 
 // The fake clientset keeps versions apart. What was created as v1 is not there as v2.

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -22,9 +23,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/discovery/cached/disk"
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/restmapper"
+	"k8s.io/klog/v2"
 	"k8s.io/kube-openapi/pkg/validation/spec"
 
 	"client-go-lab/internal/chapter"
@@ -269,6 +273,51 @@ func TestMemoryCacheKeepsTheError(t *testing.T) {
 	cache.InvalidateWithContext(t.Context())
 	_, err = cache.ServerPreferredResourcesWithContext(t.Context())
 	assert.NoError(t, err)
+}
+
+// kubectl's client. With files of an earlier start it is not fresh, so that a RESTMapper looks again when it finds nothing.
+func TestDiskCacheLooksAgain(t *testing.T) {
+	api := newFakeAPI()
+	server := httptest.NewServer(api)
+	defer server.Close()
+	config, dir := &rest.Config{Host: server.URL}, t.TempDir()
+	start := func() *disk.CachedDiscoveryClient {
+		client, err := disk.NewCachedDiscoveryClientForConfig(config, dir, "", time.Hour)
+		require.NoError(t, err)
+		return client
+	}
+	_, err := start().ServerPreferredResourcesWithContext(t.Context())
+	require.NoError(t, err)
+	live, err := newDiscoveryClient(config)
+	require.NoError(t, err)
+	objects, err := dynamic.NewForConfig(config)
+	require.NoError(t, err)
+	require.NoError(t, makeTeapots(t.Context(), objects, live))
+
+	second := start()
+	_, err = second.ServerResourcesForGroupVersionWithContext(t.Context(), "apps/v1")
+	require.NoError(t, err)
+	assert.False(t, second.FreshWithContext(t.Context()))
+	mapper := restmapper.NewDeferredDiscoveryRESTMapperWithContext(second)
+	mapping, err := mapper.RESTMappingWithContext(t.Context(), schema.GroupKind{Group: teapotGroup, Kind: "Teapot"})
+	require.NoError(t, err)
+	assert.Equal(t, "teapots", mapping.Resource.Resource)
+}
+
+// On a server without aggregated discovery the same client does see that a group is down.
+func TestDiskCacheOnOldServerWhenPartial(t *testing.T) {
+	api := newFakeAPI()
+	server := httptest.NewServer(api)
+	defer server.Close()
+	api.objects["/apis/apiregistration.k8s.io/v1/apiservices/v1."+brokenGroup] = map[string]any{"spec": map[string]any{"group": brokenGroup}}
+	for _, old := range []bool{false, true} {
+		api.legacy = old
+		client, err := disk.NewCachedDiscoveryClientForConfig(&rest.Config{Host: server.URL}, t.TempDir(), "", time.Hour)
+		require.NoError(t, err)
+		lists, err := client.ServerPreferredResourcesWithContext(klog.NewContext(t.Context(), klog.Logger{}))
+		assert.Equal(t, old, discovery.IsGroupDiscoveryFailedError(err))
+		assert.Len(t, lists, 23)
+	}
 }
 
 func TestWrappedPartialError(t *testing.T) {
