@@ -74,7 +74,7 @@ func (l *lab) run(ctx context.Context, step func() error) (err error) {
 	defer func() {
 		// After Ctrl-C ctx is cancelled and no request with it would leave this machine. Cleaning up gets a context that
 		// keeps ctx's values but not its end, and a time limit of its own.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 90*time.Second)
 		defer cancel()
 		if cleanErr := l.sweep(ctx); cleanErr != nil {
 			err = errors.Join(err, fmt.Errorf("clean up: %w (by hand: kubectl delete apiservices,crds -l %s)", cleanErr, mine().LabelSelector))
@@ -151,9 +151,9 @@ func hasGroup(ctx context.Context, client discovery.DiscoveryInterfaceWithContex
 	return served, documents["apis/"+name] != nil || documents["apis/"+name+"/v1"] != nil, nil
 }
 
-// waitFor asks ten times a second, at once the first time, until done says true or an error, for 20 s at most.
+// waitFor asks ten times a second, at once the first time, until done says true or an error, for a minute at most.
 func waitFor(ctx context.Context, what string, done wait.ConditionWithContextFunc) error {
-	if err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, 20*time.Second, true, done); err != nil {
+	if err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, time.Minute, true, done); err != nil {
 		return fmt.Errorf("wait for %s: %w", what, err)
 	}
 	return nil
