@@ -57,9 +57,10 @@ type Chapter struct {
 // Steps write to stdout; errors go to stderr, one line each. It returns the exit code.
 // SIGINT, SIGTERM and SIGHUP cancel the steps' context, so that they can clean up; a second one ends the program at once.
 func (c Chapter) Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	// Whatever reads the output may stop reading ("| head"), and the terminal may be closed: a step that writes has to come
-	// to its end and clean up all the same.
-	signal.Ignore(syscall.SIGPIPE)
+	// Whatever reads the output may stop reading ("| head"). That is no reason to leave without cleaning up, and what is
+	// written meanwhile is no second signal.
+	ctx, forget := signal.NotifyContext(ctx, syscall.SIGPIPE)
+	defer forget()
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	context.AfterFunc(ctx, stop) // from the first signal on, the next one has its usual effect
