@@ -124,7 +124,7 @@ var tables = [][]string{
 
 func TestKubectlPrintsTheSameOnCluster(t *testing.T) {
 	c := newCluster(t)
-	compare := func(t *testing.T) {
+	compare := func(t *testing.T, tables [][]string) {
 		t.Helper()
 		for _, args := range tables {
 			want, stderr, code := c.kubectl(t, append([]string{"api-resources"}, args...)...)
@@ -139,7 +139,7 @@ func TestKubectlPrintsTheSameOnCluster(t *testing.T) {
 		require.Zero(t, code, stderr)
 		require.Equal(t, want, got)
 	}
-	compare(t)
+	compare(t, tables)
 
 	// And with a custom resource in several versions, one of which has a resource of its own.
 	c.sweepAtTheEnd(t)
@@ -164,7 +164,7 @@ func TestKubectlPrintsTheSameOnCluster(t *testing.T) {
 		list := lists[schema.GroupVersion{Group: teapotGroup, Version: "v2beta1"}]
 		return err == nil && list != nil && len(list.APIResources) == 2 && lists[schema.GroupVersion{Group: teapotGroup, Version: "v1alpha1"}] != nil, err
 	}))
-	compare(t)
+	compare(t, [][]string{{}, {"-o", "wide", "--categories=all"}, {"--sort-by=name"}, {"--sort-by=kind"}, {"--api-group", teapotGroup}})
 	stdout, _, _ := program.Run(t.Context(), "resources", "-kubeconfig", c.kubeconfig, "--api-group", teapotGroup)
 	assert.Contains(t, stdout, "teapots   teap,shortp   teapot.lab.example.com/v1        false        Teapot\n", "the preferred version")
 	assert.Contains(t, stdout, "teacups   teac,shortc   teapot.lab.example.com/v2beta1   false        Teacup\n", "the only version it has")

@@ -427,8 +427,11 @@ func TestInterrupt(t *testing.T) {
 	assert.Empty(t, api.names(), "left behind")
 }
 
-// "| head": nobody reads the output any more. The step comes to its end and cleans up.
+// "| head": nobody reads the output any more. The step ends, and cleans up.
 func TestNobodyReads(t *testing.T) {
+	if goruntime.GOOS == "windows" {
+		t.Skip("not run: Windows has no signal for a pipe that nobody reads")
+	}
 	chaptertest.Isolate(t)
 	api, kubeconfig := serve(t, "lab")
 	reader, writer, err := os.Pipe()
@@ -438,8 +441,9 @@ func TestNobodyReads(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "partial", "-kubeconfig", kubeconfig)
 	cmd.Env = append(os.Environ(), "LAB_TEST_AS_PROGRAM=1")
 	cmd.Stdout = writer
-	assert.NoError(t, cmd.Run())
-	assert.Greater(t, len(api.seen()), 60, "it was there")
+	require.ErrorAs(t, cmd.Run(), new(*exec.ExitError))
+	assert.Equal(t, chapter.ExitInterrupted, cmd.ProcessState.ExitCode())
+	assert.Contains(t, api.seen(), "POST /apis/apiregistration.k8s.io/v1/apiservices")
 	assert.Empty(t, api.names(), "left behind")
 }
 
