@@ -285,6 +285,7 @@ func TestChapterOnKind(t *testing.T) {
 		"another output": {"go-test-fails", "--- FAIL: TestAll", 1, "the output on kind is not what the chapter's tests expect"},
 		"no TestAll":     {"", "", 1, "01-restclient has no test TestAll"},
 		"left behind":    {"left", "configmap/kettle", 1, "the steps left behind in client-go-lab: configmap/kettle"},
+		"left outside":   {"left-in-cluster", "crd/cups", 1, "the steps left behind in the whole cluster: crd/cups"},
 	} {
 		for _, state := range []string{"absent", "running", "exited"} {
 			t.Run(name+", "+state, func(t *testing.T) {

@@ -452,7 +452,9 @@ check_output() {
 # check_nothing_left makes sure that the steps cleaned up behind themselves.
 check_nothing_left() {
   local lab_after left
-  say "Looking for what the steps left in the namespace $lab_namespace"
+  say "Looking for what the steps left in the namespace $lab_namespace, and in the whole cluster"
+  left=$(node_kubectl get crd,apiservices,clusterroles,clusterrolebindings,priorityclasses --selector=client-go-lab/chapter --output=name)
+  [ -z "$left" ] || die "the steps left behind in the whole cluster: $(tr '\n' ' ' <<<"$left")"
   lab_after=$(list_namespace "$lab_namespace")
   left=$(comm -13 <(printf '%s\n' "$lab_before") <(printf '%s\n' "$lab_after"))
   [ -z "$left" ] || die "the steps left behind in $lab_namespace: $(tr '\n' ' ' <<<"$left")"
