@@ -148,16 +148,11 @@ func eviction(ctx context.Context, client kubernetes.Interface, namespace string
 	if err := makeGuards(ctx, client, namespace); err != nil {
 		return err
 	}
-	evict := func(name string) error {
-		return client.CoreV1().Pods(namespace).EvictV1(ctx, &policyv1.Eviction{
-			ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace}, // the pod's; there is no other name
-		})
-	}
-	if err := evict("guard-1"); err != nil {
+	if err := evict(ctx, client, namespace, "guard-1"); err != nil {
 		return fmt.Errorf("evict the Pod guard-1: %w", err)
 	}
 	fmt.Fprintln(out, "EvictV1 guard-1: granted")
-	err := evict("guard-2")
+	err := evict(ctx, client, namespace, "guard-2")
 	if !apierrors.IsTooManyRequests(err) {
 		return unexpected("evict the last pod of a budget", "429 TooManyRequests", err)
 	}
@@ -169,6 +164,12 @@ func eviction(ctx context.Context, client kubernetes.Interface, namespace string
 	}
 	fmt.Fprintln(out, "Delete guard-2: done, budget or not")
 	return nil
+}
+
+func evict(ctx context.Context, client kubernetes.Interface, namespace, name string) error {
+	return client.CoreV1().Pods(namespace).EvictV1(ctx, &policyv1.Eviction{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace}, // the pod's: an Eviction has no name of its own
+	})
 }
 
 // makeGuards makes two running pods and a budget that wants one of them to stay, and waits until the budget's controller
