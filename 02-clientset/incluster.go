@@ -48,8 +48,7 @@ func inCluster(ctx context.Context, config *rest.Config, namespace string, out i
 // service account says automountServiceAccountToken: false, as it should if the program never talks to the API server.
 func lookAround(out io.Writer) error {
 	for _, name := range []string{"KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"} {
-		_, set := os.LookupEnv(name)
-		fmt.Fprintf(out, "%s is set: %t\n", name, set)
+		fmt.Fprintf(out, "%s is set: %t\n", name, os.Getenv(name) != "")
 	}
 	for _, name := range []string{"token", "ca.crt"} {
 		path := "/var/run/secrets/kubernetes.io/serviceaccount/" + name

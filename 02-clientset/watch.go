@@ -250,9 +250,12 @@ func eventsSource(client kubernetes.Interface, namespace string) cache.WatcherWi
 }
 
 // untilHot waits for a condition, whatever happens to the streams: behind UntilWithSync is an informer (chapter 05).
-// Its first stream is one that comes too late.
+// Its first stream is one that comes too late; the water gets hot after that.
 func untilHot(ctx context.Context, client kubernetes.Interface, namespace string, out io.Writer) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second) // UntilWithSync has no limit of its own
+	if err := setKettle(ctx, client, namespace, "cold"); err != nil {
+		return err
+	}
+	limited, cancel := context.WithTimeout(ctx, 30*time.Second) // UntilWithSync has no limit of its own
 	defer cancel()
 	configMaps := client.CoreV1().ConfigMaps(namespace)
 	streams := 0
@@ -263,24 +266,29 @@ func untilHot(ctx context.Context, client kubernetes.Interface, namespace string
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 			streams++
-			if streams == 1 {
-				return client.CoreV1().Events(namespace).Watch(ctx, metav1.ListOptions{ResourceVersion: "1"})
+			switch streams {
+			case 1:
+				second := int64(1)
+				return client.CoreV1().Events(namespace).Watch(ctx, metav1.ListOptions{ResourceVersion: "1", TimeoutSeconds: &second})
+			case 2:
+				if err := setKettle(ctx, client, namespace, "hot"); err != nil {
+					return nil, err
+				}
 			}
 			options.FieldSelector = kettle
 			return configMaps.Watch(ctx, options)
 		},
 	}
-	hot := func(event watch.Event) (bool, error) {
+	hot := func(event watch.Event) (bool, error) { // an error would end the waiting
 		configMap, ok := event.Object.(*corev1.ConfigMap)
 		return ok && event.Type != watch.Deleted && configMap.Data["water"] == "hot", nil
 	}
-	event, err := watchtools.UntilWithSync(ctx, cache.ToListWatcherWithWatchListSemantics(source, client), &corev1.ConfigMap{}, nil, hot)
+	// Without this, an informer made by hand never syncs on a fake clientset, which has no watch-list.
+	listerWatcher := cache.ToListWatcherWithWatchListSemantics(source, client)
+	event, err := watchtools.UntilWithSync(limited, listerWatcher, &corev1.ConfigMap{}, nil, hot)
 	if err != nil {
-		return fmt.Errorf("wait until the water is hot: %w", err)
+		return fmt.Errorf("wait until the water is hot: %w", errors.Join(err, ctx.Err()))
 	}
-	if err := printEvent(*event, out); err != nil {
-		return err
-	}
-	fmt.Fprintf(out, "in stream %d\n", streams)
+	fmt.Fprintf(out, "the water is %s, seen in stream %d\n", event.Object.(*corev1.ConfigMap).Data["water"], streams)
 	return nil
 }
