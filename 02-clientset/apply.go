@@ -77,7 +77,7 @@ func applyCreates(ctx context.Context, deployments typedappsv1.DeploymentInterfa
 	if err != nil {
 		return fmt.Errorf("apply as deployer: %w", err)
 	}
-	fmt.Fprintf(out, "created: %t\n", shop.UID != "")
+	fmt.Fprintf(out, "created %s, replicas %d\n", shop.Name, *shop.Spec.Replicas)
 	return nil
 }
 
