@@ -49,10 +49,16 @@ func TestCancelledStepsCleanUpOnCluster(t *testing.T) {
 	kubeconfig := labtest.Kubeconfig(t)
 	client := clusterClient(t, kubeconfig)
 	for step, word := range map[string]string{
-		"crud":   "Foreground",
-		"select": "-- field selectors",
-		"patch":  "-- strategic",
-		"apply":  "forced",
+		"crud":         "Foreground",
+		"select":       "-- field selectors",
+		"patch":        "-- strategic",
+		"apply":        "forced",
+		"conflict":     "reading inside",
+		"watch":        "MODIFIED",
+		"subresources": "EvictV1 guard-1",
+		"streams":      "-- port-forward",
+		"errors":       "IsTooManyRequests",
+		"incluster":    "reader",
 	} {
 		t.Run(step, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())

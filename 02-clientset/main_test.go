@@ -44,10 +44,11 @@ func TestListOnFake(t *testing.T) {
 // The steps that write, on a fake that was taught what they need.
 func TestStepsOnHonestFake(t *testing.T) {
 	for name, step := range map[string]clientStep{
-		"crud":   crud,
-		"select": selectors,
-		"patch":  patches,
-		"apply":  apply,
+		"crud":     crud,
+		"select":   selectors,
+		"patch":    patches,
+		"apply":    apply,
+		"conflict": conflicts,
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := newHonestClientset(t)
@@ -114,7 +115,7 @@ func TestSweepTouchesOnlyOurs(t *testing.T) {
 func TestConnectErrors(t *testing.T) { program.ConnectErrors(t, "list", "crud") }
 
 func TestGuard(t *testing.T) {
-	program.Guard(t, "crud", "select", "patch", "apply", "conflict", "watch", "subresources", "errors", "incluster")
+	program.Guard(t, "crud", "select", "patch", "apply", "conflict", "watch", "subresources", "streams", "errors", "incluster")
 }
 
 func TestAll(t *testing.T) { program.All(t) }

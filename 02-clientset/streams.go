@@ -15,7 +15,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -24,6 +23,7 @@ import (
 	"k8s.io/client-go/transport/spdy"
 	"k8s.io/client-go/util/exec"
 	"k8s.io/klog/v2"
+	"k8s.io/streaming/pkg/httpstream"
 )
 
 // streams goes through the API server to the kubelet of a node. It needs a Config, not only a client: exec and
@@ -65,11 +65,11 @@ func logs(ctx context.Context, client kubernetes.Interface, namespace string, ou
 		return fmt.Errorf("open the log of the Pod talker: %w", err)
 	}
 	defer stream.Close() // or the connection stays
-	line, err := bufio.NewReader(stream).ReadString('\n')
-	if err != nil {
-		return fmt.Errorf("read the log of the Pod talker: %w", err)
+	lines := bufio.NewScanner(stream)
+	if !lines.Scan() {
+		return fmt.Errorf("read the log of the Pod talker: %w", errors.Join(io.ErrUnexpectedEOF, lines.Err()))
 	}
-	fmt.Fprint(out, line)
+	fmt.Fprintln(out, lines.Text())
 	return nil
 }
 
@@ -123,7 +123,8 @@ func run(ctx context.Context, config *rest.Config, client kubernetes.Interface, 
 	return executor.StreamWithContext(ctx, streams) // Stream is deprecated: it cannot be stopped
 }
 
-// noWebSocket says that the upgrade to WebSocket failed: an old server, or a proxy that does not know it.
+// noWebSocket says that the upgrade to WebSocket failed: an old server, or a proxy that does not know it. The function of
+// the same name in k8s.io/apimachinery/pkg/util/httpstream is about another type of error: with it, nothing falls back.
 func noWebSocket(err error) bool {
 	return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
 }

@@ -61,6 +61,10 @@ func TestFakeReplaysChangesAsAdded(t *testing.T) {
 	assert.Equal(t, watch.Added, replay(t, fake.NewClientset()))
 }
 
+func TestReplayOnCluster(t *testing.T) {
+	assert.Equal(t, watch.Modified, replay(t, labClient(t)))
+}
+
 // fakeStreams gives a fake clientset what it lacks for the step watch: resourceVersions, and watches that begin where they
 // are told to, bring bookmarks, and end. It is made of reactors, which stand in front of the fake's own tracker.
 type fakeStreams struct {
