@@ -56,12 +56,16 @@ func restClients(_ context.Context, config *rest.Config, namespace string, out i
 
 // shared compares what the clients inside point to.
 func shared(_ context.Context, config *rest.Config, _ string, out io.Writer) error {
-	for _, qps := range []float32{0, 50, -1} {
-		config := rest.CopyConfig(config)
-		config.QPS = qps
-		client, err := newClient(config)
+	for _, limit := range []struct {
+		qps   float32
+		burst int
+	}{{0, 0}, {50, 100}, {-1, 0}, {50, 0}} {
+		config.QPS, config.Burst = limit.qps, limit.burst
+		fmt.Fprintf(out, "QPS %-2v Burst %-3d ", limit.qps, limit.burst)
+		client, err := kubernetes.NewForConfig(config)
 		if err != nil {
-			return err
+			fmt.Fprintln(out, err)
+			continue
 		}
 		core, apps := client.CoreV1().RESTClient(), client.AppsV1().RESTClient()
 		limiters := "one for each group-version"
@@ -72,7 +76,7 @@ func shared(_ context.Context, config *rest.Config, _ string, out io.Writer) err
 			limiters = "one for all"
 		}
 		oneHTTPClient := core.(*rest.RESTClient).Client == apps.(*rest.RESTClient).Client
-		fmt.Fprintf(out, "QPS %-3v one HTTP client: %t; rate limiters: %s\n", qps, oneHTTPClient, limiters)
+		fmt.Fprintf(out, "one HTTP client: %t; rate limiters: %s\n", oneHTTPClient, limiters)
 	}
 	return nil
 }

@@ -24,14 +24,15 @@ nginx-pod-node1
 coredns
 `}, // on kind
 	"anatomy": {`-- a set of RESTClients
-*rest.RESTClient for v1       /api/v1/namespaces/default/pods
-*rest.RESTClient for apps/v1  /apis/apps/v1/namespaces/default/deployments
-*rest.RESTClient for batch/v1 /apis/batch/v1/namespaces/default/jobs
+*rest.RESTClient for v1       /api/v1/namespaces/<any>/pods
+*rest.RESTClient for apps/v1  /apis/apps/v1/namespaces/<any>/deployments
+*rest.RESTClient for batch/v1 /apis/batch/v1/namespaces/<any>/jobs
 55 of these in all
 -- what they share
-QPS 0   one HTTP client: true; rate limiters: one for each group-version
-QPS 50  one HTTP client: true; rate limiters: one for all
-QPS -1  one HTTP client: true; rate limiters: none
+QPS 0  Burst 0   one HTTP client: true; rate limiters: one for each group-version
+QPS 50 Burst 100 one HTTP client: true; rate limiters: one for all
+QPS -1 Burst 0   one HTTP client: true; rate limiters: none
+QPS 50 Burst 0   burst is required to be greater than 0 when RateLimiter is not set and QPS is set to greater than 0
 -- what a typed call sends
 POST /apis/authentication.k8s.io/v1/selfsubjectreviews
 Content-Type: application/vnd.kubernetes.protobuf
