@@ -114,6 +114,7 @@ func swept(client kubernetes.Interface) []kind {
 	core, apps, rbac := client.CoreV1(), client.AppsV1(), client.RbacV1()
 	return []kind{
 		kindOf("Deployment", apps.Deployments(labNamespace)),
+		kindOf("Job", client.BatchV1().Jobs(labNamespace)),
 		kindOf("ReplicaSet", apps.ReplicaSets(labNamespace)),
 		kindOf("Pod", core.Pods(labNamespace)),
 		kindOf("PodDisruptionBudget", client.PolicyV1().PodDisruptionBudgets(labNamespace)),

@@ -112,8 +112,12 @@ func builtSelectors(ctx context.Context, client kubernetes.Interface, namespace 
 	if err != nil {
 		return fmt.Errorf("make a selector of a LabelSelector: %w", err)
 	}
+	ofSet, err := klabels.ValidatedSelectorFromSet(klabels.Set{"app": "api"})
+	if err != nil {
+		return fmt.Errorf("make a selector of a set: %w", err)
+	}
 	for _, options := range []metav1.ListOptions{
-		{LabelSelector: klabels.SelectorFromSet(klabels.Set{"app": "api"}).String()},
+		{LabelSelector: ofSet.String()},
 		{LabelSelector: ofDeployment.String()},
 		{FieldSelector: fields.OneTermEqualSelector("metadata.name", "stray").String()},
 	} {
