@@ -114,7 +114,7 @@ func TestExecFallsBackToSPDY(t *testing.T) {
 	assert.Equal(t, []string{"GET websocket", "POST SPDY/3.1"}, upgrades)
 	mu.Unlock()
 
-	// Until v0.36 one asked like this.
+	// Until client-go 0.35 one asked like this.
 	webSocket, err := remotecommand.NewWebSocketExecutor(config, http.MethodGet, server.URL)
 	require.NoError(t, err)
 	err = webSocket.StreamWithContext(t.Context(), remotecommand.StreamOptions{})
