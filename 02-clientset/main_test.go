@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 
 	"client-go-lab/internal/chaptertest"
 )
@@ -110,6 +111,18 @@ func TestSweepTouchesOnlyOurs(t *testing.T) {
 		names = append(names, configMap.Name)
 	}
 	assert.Equal(t, []string{"elsewhere", "theirs"}, names)
+}
+
+// An object may stay a while after it was deleted: until its finalizers, or its pods, are gone.
+func TestSweepWaits(t *testing.T) {
+	client := newHonestClientset(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "ours", Namespace: labNamespace, Labels: labels()}})
+	deletes := 0
+	client.PrependReactor("delete", "configmaps", func(clienttesting.Action) (bool, runtime.Object, error) {
+		deletes++
+		return deletes < 3, nil, nil // accepted, and not done yet
+	})
+	require.NoError(t, sweep(t.Context(), client))
+	assert.Empty(t, leftBehind(t, client))
 }
 
 func TestConnectErrors(t *testing.T) { program.ConnectErrors(t, "list", "crud") }
