@@ -170,7 +170,7 @@ func serverSaysLater(ctx context.Context, client kubernetes.Interface, namespace
 		{"IsTooManyRequests", apierrors.IsTooManyRequests, func() error {
 			return evict(ctx, client, namespace, "guard-2")
 		}},
-		{"IsTimeout", apierrors.IsTimeout, func() error { // the server gives up on time: Request.Timeout would be faster
+		{"IsTimeout", apierrors.IsTimeout, func() error { // the server gives up
 			return raw.Get().Namespace(namespace).Resource("configmaps").Param("timeout", "1ns").Do(ctx).Error()
 		}},
 		{"IsTimeout", apierrors.IsTimeout, func() error {
@@ -185,11 +185,10 @@ func slow(client kubernetes.Interface, namespace string) *rest.Request {
 	return client.CoreV1().RESTClient().Get().Namespace(namespace).Resource("configmaps").Param("resourceVersion", "999999999999")
 }
 
-// nobodyAnswers gives up before the server does, and then asks where nobody is. None of these errors comes from the
-// server, so no predicate of apierrors is true, not even IsTimeout.
+// nobodyAnswers gives up before the server does, and then asks where nobody is. Neither error comes from the server, so no
+// predicate of apierrors is true, not even IsTimeout.
 func nobodyAnswers(ctx context.Context, config *rest.Config, namespace string, out io.Writer) error {
-	impatient, nowhere := rest.CopyConfig(config), rest.AnonymousClientConfig(config)
-	impatient.Timeout = 100 * time.Millisecond
+	nowhere := rest.AnonymousClientConfig(config)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("find a port that nobody listens on: %w", err)
@@ -203,17 +202,10 @@ func nobodyAnswers(ctx context.Context, config *rest.Config, namespace string, o
 		config *rest.Config
 		limit  time.Duration
 	}{
-		{"a deadline in ctx", config, 100 * time.Millisecond},
-		{"Config.Timeout", impatient, time.Minute},
+		{"a deadline in ctx", config, 500 * time.Millisecond},
 		{"a closed port", nowhere, time.Minute},
 	} {
-		client, err := newClient(try.config)
-		if err != nil {
-			return err
-		}
-		short, cancel := context.WithTimeout(ctx, try.limit)
-		err = slow(client, namespace).Do(short).Error()
-		cancel()
+		err := sendSlow(ctx, try.config, namespace, try.limit)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -221,7 +213,32 @@ func nobodyAnswers(ctx context.Context, config *rest.Config, namespace string, o
 		fmt.Fprintf(out, "%s: *url.Error %t, DeadlineExceeded %t, refused %t; IsTimeout %t\n", try.what, errors.As(err, &noAnswer),
 			errors.Is(err, context.DeadlineExceeded), utilnet.IsConnectionRefused(err), apierrors.IsTimeout(err))
 	}
+
+	// Config.Timeout is sent along, so server and client give up at the same moment, and either may be first.
+	impatient := rest.CopyConfig(config)
+	impatient.Timeout = 100 * time.Millisecond
+	client, err := newClient(impatient)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "Config.Timeout: the request says ?timeout=%s", slow(client, namespace).URL().Query().Get("timeout"))
+	err = sendSlow(ctx, impatient, namespace, time.Minute)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	fmt.Fprintf(out, "; DeadlineExceeded or IsTimeout %t\n", errors.Is(err, context.DeadlineExceeded) || apierrors.IsTimeout(err))
 	return nil
+}
+
+// sendSlow sends the slow request with a limit in its ctx.
+func sendSlow(ctx context.Context, config *rest.Config, namespace string, limit time.Duration) error {
+	client, err := newClient(config)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return slow(client, namespace).Do(ctx).Error()
 }
 
 // wrappedErrors adds words to an error on its way up. The predicates look through %w and errors.Join.

@@ -271,8 +271,8 @@ IsTimeout                    504 Timeout: Timeout: Too large resource version: 9
                                  try again after 1 s
 -- nobody answers
 a deadline in ctx: *url.Error true, DeadlineExceeded true, refused false; IsTimeout false
-Config.Timeout: *url.Error true, DeadlineExceeded true, refused false; IsTimeout false
 a closed port: *url.Error true, DeadlineExceeded false, refused true; IsTimeout false
+Config.Timeout: the request says ?timeout=100ms; DeadlineExceeded or IsTimeout true
 -- wrapped
 %w: IsNotFound true, a type assertion false
 errors.Join: IsNotFound true, a type assertion false
@@ -300,8 +300,8 @@ IsTimeout                    504 Timeout: Timeout: Too large resource version: 9
                                  try again after 1 s
 -- nobody answers
 a deadline in ctx: *url.Error true, DeadlineExceeded true, refused false; IsTimeout false
-Config.Timeout: *url.Error true, DeadlineExceeded true, refused false; IsTimeout false
 a closed port: *url.Error true, DeadlineExceeded false, refused true; IsTimeout false
+Config.Timeout: the request says ?timeout=100ms; DeadlineExceeded or IsTimeout true
 -- wrapped
 %w: IsNotFound true, a type assertion false
 errors.Join: IsNotFound true, a type assertion false

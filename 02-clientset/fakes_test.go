@@ -46,6 +46,9 @@ var claims = []struct {
 	{name: "watch-selector", observe: seeWatchSelector, fake: "the first event is of blue", real: "the first event is of red"},
 	{name: "watch-context", observe: seeWatchContext, fake: "open", real: "closed"},
 	{name: "watch-buffer", observe: seeWatchBuffer, fake: "panic", real: "no error"},
+	{name: "replay", observe: seeReplay, fake: "ADDED", real: "MODIFIED"},
+	{name: "lost-delete", observe: seeLostDelete, fake: "nothing", real: "DELETED"},
+	{name: "rest-client", observe: seeRESTClient, fake: "panic", real: "no error"},
 	{name: "context", observe: seeContext, fake: "no error", real: "context canceled"},
 	{name: "generate-name", observe: seeGenerateName, fake: `name "", the second: AlreadyExists`, real: `name "red-xxxxx", the second: no error`},
 	{name: "delete-collection", observe: seeDeleteCollection, fake: "no error, 2 ConfigMaps left", real: "no error, 0 ConfigMaps left"},
@@ -243,6 +246,46 @@ func seeWatchBuffer(t *testing.T, client kubernetes.Interface) string {
 			makeColour(t, client, fmt.Sprintf("colour-%d", i))
 		}
 		return "no error"
+	})
+}
+
+// seeReplay changes something between a list and the watch that goes on from there. The fake has no history: it compares
+// the versions of what is there.
+func seeReplay(t *testing.T, client kubernetes.Interface) string {
+	return changeUnwatched(t, client, func() error { return setKettle(t.Context(), client, labNamespace, "hot") })
+}
+
+func seeLostDelete(t *testing.T, client kubernetes.Interface) string {
+	return changeUnwatched(t, client, func() error {
+		return client.CoreV1().ConfigMaps(labNamespace).Delete(t.Context(), "kettle", metav1.DeleteOptions{})
+	})
+}
+
+// changeUnwatched returns what a watch brings of a change that was made after the list, and before the watch began. What
+// the watch brings next, of the ConfigMap last, ends the waiting.
+func changeUnwatched(t *testing.T, client kubernetes.Interface, change func() error) string {
+	t.Helper()
+	configMaps := client.CoreV1().ConfigMaps(labNamespace)
+	require.NoError(t, setKettle(t.Context(), client, labNamespace, "cold"))
+	list, err := configMaps.List(t.Context(), mine())
+	require.NoError(t, err)
+	require.NoError(t, change())
+	stream, err := configMaps.Watch(t.Context(), metav1.ListOptions{LabelSelector: mine().LabelSelector, ResourceVersion: list.ResourceVersion})
+	require.NoError(t, err)
+	defer stream.Stop()
+	makeColour(t, client, "last")
+	event, err := next(t.Context(), stream)
+	require.NoError(t, err)
+	if event.Object.(*corev1.ConfigMap).Name == "last" {
+		return "nothing"
+	}
+	return string(event.Type)
+}
+
+// seeRESTClient goes down to the RESTClient, as exec and port-forward do for their URLs. The fake's is nil.
+func seeRESTClient(t *testing.T, client kubernetes.Interface) string {
+	return panics(func() string {
+		return result(client.CoreV1().RESTClient().Get().Resource("namespaces").Name(labNamespace).Do(t.Context()).Error())
 	})
 }
 

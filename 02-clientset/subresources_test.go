@@ -2,10 +2,8 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -13,11 +11,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
-
-	"client-go-lab/internal/labtest"
 )
 
 func TestSubresourcesOnFake(t *testing.T) {
@@ -89,14 +84,4 @@ func addPods(client *fake.Clientset) {
 		budget.Status.ObservedGeneration, budget.Status.DisruptionsAllowed = 1, 1
 		return false, nil, nil
 	})
-}
-
-// labClient returns a client of a real server, and cleans up behind the test.
-func labClient(t *testing.T) kubernetes.Interface {
-	t.Helper()
-	client := clusterClient(t, labtest.Kubeconfig(t))
-	require.NoError(t, makeNamespace(t.Context(), client))
-	require.NoError(t, sweep(t.Context(), client))
-	t.Cleanup(func() { assert.NoError(t, sweep(context.WithoutCancel(t.Context()), client)) })
-	return client
 }

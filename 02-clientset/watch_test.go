@@ -15,7 +15,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/klog/v2"
@@ -38,31 +37,6 @@ func TestWatchesOnFake(t *testing.T) {
 			}
 		})
 	}
-}
-
-// replay changes something between a list and the watch that goes on from there, and returns what the watch says of it.
-func replay(t *testing.T, client kubernetes.Interface) watch.EventType {
-	t.Helper()
-	require.NoError(t, setKettle(t.Context(), client, labNamespace, "cold"))
-	version, err := kettleVersion(t.Context(), client, labNamespace)
-	require.NoError(t, err)
-	require.NoError(t, setKettle(t.Context(), client, labNamespace, "hot"))
-	stream, err := client.CoreV1().ConfigMaps(labNamespace).Watch(t.Context(), metav1.ListOptions{FieldSelector: kettle, ResourceVersion: version})
-	require.NoError(t, err)
-	defer stream.Stop()
-	event, err := next(t.Context(), stream)
-	require.NoError(t, err)
-	return event.Type
-}
-
-// The fake has no history. It compares the versions of what is there, so a change between list and watch comes as ADDED,
-// and a delete does not come at all.
-func TestFakeReplaysChangesAsAdded(t *testing.T) {
-	assert.Equal(t, watch.Added, replay(t, fake.NewClientset()))
-}
-
-func TestReplayOnCluster(t *testing.T) {
-	assert.Equal(t, watch.Modified, replay(t, labClient(t)))
 }
 
 // fakeStreams gives a fake clientset what it lacks for the step watch: resourceVersions, and watches that begin where they
