@@ -22,6 +22,7 @@ import (
 	klabels "k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -107,6 +108,30 @@ func twoOwners(t *testing.T, client kubernetes.Interface) {
 	assert.Len(t, operations, 2)
 }
 
+// Whoever applies a whole object that it has read owns everything in it.
+func TestWholeObjectOwnsEverything(t *testing.T) {
+	wholeObject(t, newHonestClientset(t))
+}
+
+func wholeObject(t *testing.T, client kubernetes.Interface) {
+	t.Helper()
+	deployments := client.AppsV1().Deployments(labNamespace)
+	_, err := deployments.Apply(t.Context(), wanted(labNamespace), by("deployer"))
+	require.NoError(t, err)
+	read, err := deployments.Get(t.Context(), "shop", metav1.GetOptions{})
+	require.NoError(t, err)
+	read.ManagedFields, read.ResourceVersion = nil, ""
+	data, err := json.Marshal(read)
+	require.NoError(t, err)
+	all := appsv1ac.Deployment("shop", labNamespace)
+	require.NoError(t, json.Unmarshal(data, all))
+	_, err = deployments.Apply(t.Context(), all, by("editor"))
+	require.NoError(t, err)
+	_, err = deployments.Apply(t.Context(), replicas(labNamespace, 3), by("scaler"))
+	require.True(t, apierrors.IsConflict(err), "%v", err)
+	assert.ErrorContains(t, err, `conflict with "editor": .spec.replicas`)
+}
+
 func TestSlashInAJSONPatch(t *testing.T) {
 	slashInAPatch(t, fake.NewClientset())
 }
@@ -128,6 +153,7 @@ func TestClaimsOnCluster(t *testing.T) {
 	require.NoError(t, err)
 	for name, check := range map[string]func(*testing.T, kubernetes.Interface){
 		"two owners":              twoOwners,
+		"whole object":            wholeObject,
 		"slash in a JSON patch":   slashInAPatch,
 		"empty namespace":         emptyNamespace,
 		"group-version not there": notServed,
