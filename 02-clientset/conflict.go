@@ -57,11 +57,11 @@ func sell(ledger *corev1.ConfigMap, fruit string) {
 func annSells(ctx context.Context, configMaps typedcorev1.ConfigMapInterface) error {
 	ledger, err := configMaps.Get(ctx, "ledger", metav1.GetOptions{})
 	if err != nil {
-		return fmt.Errorf("Ann reads the ledger: %w", err)
+		return fmt.Errorf("read the ledger as Ann: %w", err)
 	}
 	sell(ledger, "apples")
 	if _, err := configMaps.Update(ctx, ledger, metav1.UpdateOptions{}); err != nil {
-		return fmt.Errorf("Ann writes the ledger: %w", err)
+		return fmt.Errorf("write the ledger as Ann: %w", err)
 	}
 	return nil
 }
@@ -70,7 +70,7 @@ func annSells(ctx context.Context, configMaps typedcorev1.ConfigMapInterface) er
 func twoWriters(ctx context.Context, configMaps typedcorev1.ConfigMapInterface, out io.Writer) error {
 	ledger, err := configMaps.Get(ctx, "ledger", metav1.GetOptions{})
 	if err != nil {
-		return fmt.Errorf("Ben reads the ledger: %w", err)
+		return fmt.Errorf("read the ledger as Ben: %w", err)
 	}
 	if err := annSells(ctx, configMaps); err != nil {
 		return err
@@ -104,7 +104,7 @@ func readInside(ctx context.Context, configMaps typedcorev1.ConfigMapInterface, 
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("Ben writes the ledger: %w", err)
+		return fmt.Errorf("write the ledger as Ben: %w", err)
 	}
 	return nil
 }
@@ -113,7 +113,7 @@ func readInside(ctx context.Context, configMaps typedcorev1.ConfigMapInterface, 
 func readOutside(ctx context.Context, configMaps typedcorev1.ConfigMapInterface, out io.Writer) error {
 	ledger, err := configMaps.Get(ctx, "ledger", metav1.GetOptions{})
 	if err != nil {
-		return fmt.Errorf("Ben reads the ledger: %w", err)
+		return fmt.Errorf("read the ledger as Ben: %w", err)
 	}
 	if err := annSells(ctx, configMaps); err != nil {
 		return err
@@ -150,7 +150,7 @@ func wrapped(ctx context.Context, configMaps typedcorev1.ConfigMapInterface, out
 			}
 			sell(ledger, "pears")
 			if _, err = configMaps.Update(ctx, ledger, metav1.UpdateOptions{}); err != nil {
-				return fmt.Errorf("Ben writes the ledger: "+verb, err)
+				return fmt.Errorf("write the ledger: "+verb, err)
 			}
 			return nil
 		})
@@ -166,7 +166,7 @@ func wrapped(ctx context.Context, configMaps typedcorev1.ConfigMapInterface, out
 func lostUpdate(ctx context.Context, configMaps typedcorev1.ConfigMapInterface, out io.Writer) error {
 	ledger, err := configMaps.Get(ctx, "ledger", metav1.GetOptions{})
 	if err != nil {
-		return fmt.Errorf("Ben reads the ledger: %w", err)
+		return fmt.Errorf("read the ledger as Ben: %w", err)
 	}
 	if err := annSells(ctx, configMaps); err != nil {
 		return err
@@ -174,7 +174,7 @@ func lostUpdate(ctx context.Context, configMaps typedcorev1.ConfigMapInterface, 
 	sell(ledger, "pears")
 	ledger.ResourceVersion = "" // never do this
 	if _, err := configMaps.Update(ctx, ledger, metav1.UpdateOptions{}); err != nil {
-		return fmt.Errorf("Ben overwrites the ledger: %w", err)
+		return fmt.Errorf("overwrite the ledger: %w", err)
 	}
 	fmt.Fprintln(out, "no conflict, no error, and the apple that Ann has sold is back")
 	return nil

@@ -166,7 +166,7 @@ func TestErrorsOfASickServer(t *testing.T) {
 		"IsTimeout":            apierrors.NewTimeoutError("too slow", 0),
 		"IsInternalError":      apierrors.NewInternalError(errors.New("a webhook does not answer")),
 		"IsServiceUnavailable": apierrors.NewServiceUnavailable("an aggregated API server is down"),
-		"IsGone":               apierrors.NewGone("it was here"),
+		"IsGone":               {ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: 410, Reason: metav1.StatusReasonGone}},
 		"IsResourceExpired":    apierrors.NewResourceExpired("too old"),
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { sendAnswer(w, sent) }))
