@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"strconv"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,9 +17,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
+	"k8s.io/client-go/tools/cache"
+	watchtools "k8s.io/client-go/tools/watch"
 	"k8s.io/klog/v2"
 )
 
@@ -35,6 +41,43 @@ func TestWatchesOnFake(t *testing.T) {
 			} else {
 				assert.NotContains(t, out.String(), youngServer)
 			}
+		})
+	}
+}
+
+// What a RetryWatcher does when it gets no stream at all. The last case surprises: a 410 that is the answer itself, and not
+// an event, is tried again for ever, with the same resourceVersion. (A kube-apiserver sends it as an event.)
+func TestRetryWatcherWithoutStream(t *testing.T) {
+	events := schema.GroupResource{Resource: "events"}
+	for name, c := range map[string]struct {
+		err  error
+		ends bool
+	}{
+		"forbidden":     {apierrors.NewForbidden(events, "", errors.New("no")), true},
+		"unauthorized":  {apierrors.NewUnauthorized("who are you?"), true},
+		"server down":   {syscall.ECONNREFUSED, false},
+		"410 as answer": {apierrors.NewResourceExpired("too old"), false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(klog.NewContext(t.Context(), klog.Logger{}), 10*time.Second)
+			defer cancel()
+			attempts := 0
+			source := &cache.ListWatch{WatchFuncWithContext: func(context.Context, metav1.ListOptions) (watch.Interface, error) {
+				attempts++
+				return nil, c.err
+			}}
+			watcher, err := watchtools.NewRetryWatcherWithContext(ctx, "1", source)
+			require.NoError(t, err)
+			event, err := next(ctx, watcher)
+			if c.ends {
+				assert.Equal(t, watch.Error, event.Type, name)
+				assert.Equal(t, 1, attempts, name)
+			} else {
+				assert.ErrorIs(t, err, context.DeadlineExceeded, name)
+				assert.Greater(t, attempts, 5, name)
+			}
+			cancel()
+			<-watcher.Done()
 		})
 	}
 }
