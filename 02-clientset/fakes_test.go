@@ -228,13 +228,14 @@ func seeWatchContext(t *testing.T, client kubernetes.Interface) string {
 	require.NoError(t, err)
 	defer stream.Stop()
 	cancel()
-	makeColour(t, client, "red") // a sign of life, if the stream is still open
-	for event := range stream.ResultChan() {
-		if event.Type == watch.Added {
-			return "open"
-		} // a server's stream may have a last word: an ERROR about the context
+	// Signs of life: a server's stream may bring one or two more, and an ERROR about the context, before it ends.
+	for i := range 50 {
+		makeColour(t, client, fmt.Sprintf("colour-%d", i))
+		if _, open := <-stream.ResultChan(); !open {
+			return "closed"
+		}
 	}
-	return "closed"
+	return "open"
 }
 
 func seeWatchBuffer(t *testing.T, client kubernetes.Interface) string {
