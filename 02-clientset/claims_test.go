@@ -161,6 +161,7 @@ func TestClaimsOnCluster(t *testing.T) {
 		"stale merge patch":       stalePatch,
 		"waiting for a finalizer": waitingForFinalizer,
 		"jobs leave their pods":   jobsLeaveTheirPods,
+		"custom resources":        noStrategicMerge,
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.NoError(t, inLab(t.Context(), client, func() error {
@@ -243,6 +244,36 @@ func jobsLeaveTheirPods(t *testing.T, client kubernetes.Interface) {
 	require.NoError(t, err)
 	require.Len(t, list.Items, 1)
 	assert.Empty(t, list.Items[0].OwnerReferences)
+}
+
+// A strategic merge patch needs Go types that say how lists merge. The server has none for a custom resource.
+func noStrategicMerge(t *testing.T, client kubernetes.Interface) {
+	const definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+	const name = "paints.chapter02.client-go-lab.example"
+	definition := `{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition",
+		"metadata":{"name":"` + name + `","labels":{"` + labLabel + `":"02"}},
+		"spec":{"group":"chapter02.client-go-lab.example","scope":"Namespaced","names":{"kind":"Paint","plural":"paints"},
+		"versions":[{"name":"v1","served":true,"storage":true,"schema":{"openAPIV3Schema":{"type":"object"}}}]}}`
+	raw := client.CoreV1().RESTClient()
+	remove := func() error {
+		return raw.Delete().AbsPath(definitions, name).Do(context.WithoutCancel(t.Context())).Error()
+	}
+	require.NoError(t, ignoreNotFound(remove()))
+	require.NoError(t, raw.Post().AbsPath(definitions).SetHeader("Content-Type", "application/json").Body([]byte(definition)).Do(t.Context()).Error())
+	defer func() { require.NoError(t, remove()) }()
+
+	paints := "/apis/chapter02.client-go-lab.example/v1/namespaces/" + labNamespace + "/paints"
+	require.NoError(t, poll(t.Context(), "the new resource", func(ctx context.Context) (bool, error) {
+		err := raw.Get().AbsPath(paints).Do(ctx).Error()
+		return err == nil, ignoreNotFound(err)
+	}))
+	for patchType, is := range map[types.PatchType]func(error) bool{
+		types.StrategicMergePatchType: apierrors.IsUnsupportedMediaType,
+		types.MergePatchType:          apierrors.IsNotFound, // it looked for the object
+	} {
+		err := raw.Patch(patchType).AbsPath(paints, "red").Body([]byte(`{}`)).Do(t.Context()).Error()
+		assert.True(t, is(err), "%s: %v", patchType, err)
+	}
 }
 
 // One Clientset, one connection: HTTP/2 carries all groups and all goroutines.

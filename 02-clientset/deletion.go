@@ -68,14 +68,14 @@ func deleteFamily(ctx context.Context, client kubernetes.Interface, namespace st
 	}
 	switch policy {
 	case metav1.DeletePropagationForeground:
-		fmt.Fprintf(out, "    by then there are %d ReplicaSets, %d pods\n", replicaSets, pods)
+		fmt.Fprintf(out, "    by then: ReplicaSets %d, pods %d\n", replicaSets, pods)
 	case metav1.DeletePropagationBackground:
 		if err := waitForFamily(ctx, client, namespace, name, 0, 0); err != nil {
 			return err
 		}
-		fmt.Fprintln(out, "    soon after there are 0 ReplicaSets, 0 pods")
+		fmt.Fprintln(out, "    soon after: ReplicaSets 0, pods 0")
 	case metav1.DeletePropagationOrphan:
-		fmt.Fprintf(out, "    it leaves %d ReplicaSets, of which %d have an owner, and %d pods\n", replicaSets, owned, pods)
+		fmt.Fprintf(out, "    it leaves: ReplicaSets %d (with an owner: %d), pods %d\n", replicaSets, owned, pods)
 	}
 	return nil
 }

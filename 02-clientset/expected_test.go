@@ -56,11 +56,11 @@ old resourceVersion:     Conflict
 uid of the second shop:  deleted
 -- delete propagation
 Background: the Deployment goes at once
-    soon after there are 0 ReplicaSets, 0 pods
+    soon after: ReplicaSets 0, pods 0
 Foreground: the Deployment waits for the finalizer foregroundDeletion
-    by then there are 0 ReplicaSets, 0 pods
+    by then: ReplicaSets 0, pods 0
 Orphan: the Deployment waits for the finalizer orphan
-    it leaves 1 ReplicaSets, of which 0 have an owner, and 1 pods
+    it leaves: ReplicaSets 1 (with an owner: 0), pods 1
 -- DeleteCollection
 left: autumn
 `},
