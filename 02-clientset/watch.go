@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -176,10 +177,9 @@ func retryWatcher(ctx context.Context, client kubernetes.Interface, namespace st
 	if err != nil {
 		return err
 	}
-	streams := 0
+	var streams atomic.Int32 // the RetryWatcher counts in its own goroutine
 	source := &cache.ListWatch{WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-		streams++
-		if streams == 2 { // the first stream has ended, the second one is not there yet
+		if streams.Add(1) == 2 { // the first stream has ended, the second one is not there yet
 			if err := setKettle(ctx, client, namespace, "hot"); err != nil {
 				return nil, err
 			}
@@ -205,7 +205,7 @@ func retryWatcher(ctx context.Context, client kubernetes.Interface, namespace st
 	if err := printEvent(event, out); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "in stream %d; bookmarks and ends of streams are not shown\n", streams)
+	fmt.Fprintf(out, "in stream %d; bookmarks and ends of streams are not shown\n", streams.Load())
 	return nil
 }
 

@@ -69,6 +69,8 @@ func TestRetryWatcherWithoutStream(t *testing.T) {
 			watcher, err := watchtools.NewRetryWatcherWithContext(ctx, "1", source)
 			require.NoError(t, err)
 			event, err := next(ctx, watcher)
+			cancel()
+			<-watcher.Done() // from here on, attempts is ours
 			if c.ends {
 				assert.Equal(t, watch.Error, event.Type, name)
 				assert.Equal(t, 1, attempts, name)
@@ -76,8 +78,6 @@ func TestRetryWatcherWithoutStream(t *testing.T) {
 				assert.ErrorIs(t, err, context.DeadlineExceeded, name)
 				assert.Greater(t, attempts, 5, name)
 			}
-			cancel()
-			<-watcher.Done()
 		})
 	}
 }
