@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -68,7 +69,7 @@ func forward(ctx context.Context, config *rest.Config, client kubernetes.Interfa
 		return unexpected("forward a port that nothing listens on", "the end of the connection", err)
 	}
 	fmt.Fprintf(out, "returned: %v\n", portforward.ErrLostConnectionToPod)
-	if err := log.last.Load(); err != nil {
+	if err := log.said.Load(); err != nil {
 		fmt.Fprintf(out, "logged: %v\n", *err)
 	}
 	return nil
@@ -90,12 +91,16 @@ func get(ctx context.Context, url string) (string, error) {
 	return string(body), err
 }
 
-// errorLog is a log that keeps the last error and drops the rest.
-type errorLog struct{ last atomic.Pointer[error] }
+// errorLog is a log that keeps what the pod's side says and drops the rest: the broken streams say something, too.
+type errorLog struct{ said atomic.Pointer[error] }
 
-func (l *errorLog) Init(logr.RuntimeInfo)               {}
-func (l *errorLog) Enabled(int) bool                    { return false }
-func (l *errorLog) Info(int, string, ...any)            {}
-func (l *errorLog) Error(err error, _ string, _ ...any) { l.last.Store(&err) }
-func (l *errorLog) WithValues(...any) logr.LogSink      { return l }
-func (l *errorLog) WithName(string) logr.LogSink        { return l }
+func (l *errorLog) Init(logr.RuntimeInfo)          {}
+func (l *errorLog) Enabled(int) bool               { return false }
+func (l *errorLog) Info(int, string, ...any)       {}
+func (l *errorLog) WithValues(...any) logr.LogSink { return l }
+func (l *errorLog) WithName(string) logr.LogSink   { return l }
+func (l *errorLog) Error(err error, _ string, _ ...any) {
+	if err != nil && strings.HasPrefix(err.Error(), "error forwarding port") {
+		l.said.Store(&err)
+	}
+}
