@@ -34,7 +34,7 @@ func newKindWorld(t *testing.T) *kindWorld {
 		require.NoError(t, os.MkdirAll(d, 0o755))
 	}
 	// Only what the scripts may need: the machine's own docker must not be found.
-	for _, tool := range strings.Fields("bash env dirname mktemp rm mkdir cp touch cat sed head tail tr grep awk sort tee tar paste comm cut id sleep") {
+	for _, tool := range strings.Fields("bash env dirname mktemp rm mkdir cp ln touch cat sed head tail tr grep awk sort tee tar paste comm cut id sleep") {
 		path, err := exec.LookPath(tool)
 		require.NoError(t, err)
 		require.NoError(t, os.Symlink(path, filepath.Join(bin, tool)))
