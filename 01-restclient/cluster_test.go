@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"client-go-lab/internal/chapter"
+	"client-go-lab/internal/chaptertest"
 	"client-go-lab/internal/labtest"
 )
 
@@ -58,28 +59,13 @@ func TestStepsOnCluster(t *testing.T) {
 			if step.Name == "pods" || step.Name == "table" {
 				args = append(args, "-n", "default") // where the sample workloads are
 			}
-			stdout, stderr, code := program(t.Context(), args...)
+			stdout, stderr, code := program.Run(t.Context(), args...)
 			require.Zero(t, code, stderr)
 			assert.Empty(t, stderr)
-			requireOutput(t, step.Name, stdout)
+			program.RequireOutput(t, step.Name, stdout)
 			requireClean(t, client)
 		})
 	}
-}
-
-// cancelAt cancels a context as soon as a word has been written.
-type cancelAt struct {
-	bytes.Buffer
-	word   string
-	cancel context.CancelFunc
-}
-
-func (c *cancelAt) Write(b []byte) (int, error) {
-	n, err := c.Buffer.Write(b)
-	if strings.Contains(c.String(), c.word) {
-		c.cancel()
-	}
-	return n, err
 }
 
 func TestCancelledStepsCleanUpOnCluster(t *testing.T) {
@@ -96,7 +82,7 @@ func TestCancelledStepsCleanUpOnCluster(t *testing.T) {
 		t.Run(step, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			out := &cancelAt{word: word, cancel: cancel}
+			out := &chaptertest.CancelAt{Word: word, Cancel: cancel}
 			var stderr bytes.Buffer
 			code := contents().Main(ctx, []string{step, "-kubeconfig", kubeconfig}, out, &stderr)
 			assert.Equal(t, chapter.ExitInterrupted, code, stderr.String())
@@ -116,7 +102,7 @@ func TestInterruptOnCluster(t *testing.T) {
 	stream, err := startWatch(t.Context(), client, labNamespace, metav1.ListOptions{})
 	require.NoError(t, err)
 	defer stream.Stop()
-	_, stderr, code := command(t, func(p *os.Process) {
+	_, stderr, code := chaptertest.Command(t, func(p *os.Process) {
 		_, err := next(t.Context(), stream) // the program has made its first object
 		require.NoError(t, err)
 		require.NoError(t, p.Signal(os.Interrupt))
@@ -135,9 +121,9 @@ func TestLeftoversOnCluster(t *testing.T) {
 		configMap := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels()}}
 		require.NoError(t, client.Post().Namespace(labNamespace).Resource("configmaps").Body(configMap).Do(t.Context()).Error())
 	}
-	stdout, stderr, code := program(t.Context(), "verbs", "-kubeconfig", kubeconfig)
+	stdout, stderr, code := program.Run(t.Context(), "verbs", "-kubeconfig", kubeconfig)
 	require.Zero(t, code, stderr)
-	requireOutput(t, "verbs", stdout)
+	program.RequireOutput(t, "verbs", stdout)
 	requireClean(t, client)
 }
 
@@ -150,12 +136,12 @@ func TestGuardOnCluster(t *testing.T) {
 	kubeconfig := filepath.Join(t.TempDir(), "config")
 	require.NoError(t, clientcmd.WriteToFile(*config, kubeconfig))
 
-	stdout, stderr, code := program(t.Context(), "verbs", "-kubeconfig", kubeconfig)
+	stdout, stderr, code := program.Run(t.Context(), "verbs", "-kubeconfig", kubeconfig)
 	assert.Equal(t, chapter.ExitFailed, code)
 	assert.Empty(t, stdout)
 	assert.Contains(t, stderr, "-context prod")
 
-	stdout, stderr, code = program(t.Context(), "verbs", "-kubeconfig", kubeconfig, "-context", "prod")
+	stdout, stderr, code = program.Run(t.Context(), "verbs", "-kubeconfig", kubeconfig, "-context", "prod")
 	require.Zero(t, code, stderr)
-	requireOutput(t, "verbs", stdout)
+	program.RequireOutput(t, "verbs", stdout)
 }

@@ -4,12 +4,9 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
-	"path/filepath"
 	goruntime "runtime"
 	"strings"
 	"sync"
@@ -24,28 +21,15 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	restfake "k8s.io/client-go/rest/fake"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"client-go-lab/internal/chapter"
+	"client-go-lab/internal/chaptertest"
 )
 
-// asProgram in the environment makes the test binary behave as the chapter's program.
-const asProgram = "CHAPTER_01_MAIN"
+func TestMain(m *testing.M) { chaptertest.Main(m, main) }
 
-func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" {
-		main()
-	}
-	os.Exit(m.Run())
-}
-
-// program runs the chapter in this process and returns what it wrote and its exit code.
-func program(ctx context.Context, args ...string) (stdout, stderr string, code int) {
-	var out, errs bytes.Buffer
-	code = contents().Main(ctx, args, &out, &errs)
-	return out.String(), errs.String(), code
-}
+// program is this chapter under test.
+var program = chaptertest.Program{Chapter: contents(), Expected: expected}
 
 // serve starts a fake API and returns it with a kubeconfig whose current context has the given name.
 func serve(t *testing.T, contextName string) (*fakeAPI, string) {
@@ -53,39 +37,21 @@ func serve(t *testing.T, contextName string) (*fakeAPI, string) {
 	api := newFakeAPI()
 	server := httptest.NewServer(api)
 	t.Cleanup(server.Close)
-	return api, writeKubeconfig(t, contextName, server.URL)
-}
-
-func writeKubeconfig(t *testing.T, contextName, server string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "config")
-	config := clientcmdapi.NewConfig()
-	config.Clusters["c"] = &clientcmdapi.Cluster{Server: server}
-	config.AuthInfos["u"] = clientcmdapi.NewAuthInfo()
-	config.Contexts[contextName] = &clientcmdapi.Context{Cluster: "c", AuthInfo: "u"}
-	config.CurrentContext = contextName
-	require.NoError(t, clientcmd.WriteToFile(*config, path))
-	return path
-}
-
-// notInAPod keeps what surrounds the tests out of them.
-func notInAPod(t *testing.T) {
-	t.Setenv("KUBERNETES_SERVICE_HOST", "")
-	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
+	return api, chaptertest.Kubeconfig(t, contextName, server.URL)
 }
 
 func TestStepsOnFakeAPI(t *testing.T) {
-	notInAPod(t)
+	chaptertest.Isolate(t)
 	for _, step := range contents().Steps {
 		if step.Name == "config" {
 			continue // waits for seconds: TestConfigFields stops the clock
 		}
 		t.Run(step.Name, func(t *testing.T) {
 			api, kubeconfig := serve(t, "lab")
-			stdout, stderr, code := command(t, nil, step.Name, "-kubeconfig", kubeconfig)
+			stdout, stderr, code := chaptertest.Command(t, nil, step.Name, "-kubeconfig", kubeconfig)
 			require.Zero(t, code, stderr)
 			assert.Empty(t, stderr, "klog writes there")
-			requireOutput(t, step.Name, stdout)
+			program.RequireOutput(t, step.Name, stdout)
 			assert.NotContains(t, stdout, youngLine)
 			assert.Empty(t, api.names(), "left behind")
 		})
@@ -94,14 +60,14 @@ func TestStepsOnFakeAPI(t *testing.T) {
 
 // A server that has never been compacted cannot answer 410. The steps say so and go on.
 func TestStepsOnYoungServer(t *testing.T) {
-	notInAPod(t)
+	chaptertest.Isolate(t)
 	for _, step := range []string{"pages", "watch"} {
 		api, kubeconfig := serve(t, "lab")
 		api.young = true
-		stdout, stderr, code := program(t.Context(), step, "-kubeconfig", kubeconfig)
+		stdout, stderr, code := program.Run(t.Context(), step, "-kubeconfig", kubeconfig)
 		require.Zero(t, code, stderr)
 		require.Contains(t, stdout, youngLine)
-		requireOutput(t, step, stdout)
+		program.RequireOutput(t, step, stdout)
 	}
 }
 
@@ -114,7 +80,7 @@ func TestConfigFields(t *testing.T) {
 		config := &rest.Config{Host: "http://fake", Transport: inProcess{api}}
 		var out bytes.Buffer
 		require.NoError(t, configFields(t.Context(), config, labNamespace, &out))
-		requireOutput(t, "config", out.String())
+		program.RequireOutput(t, "config", out.String())
 		assert.Empty(t, api.names(), "dryRun stored something")
 	})
 }
@@ -165,7 +131,7 @@ func TestWhyWithoutConversion(t *testing.T) {
 }
 
 func TestFlags(t *testing.T) {
-	notInAPod(t)
+	chaptertest.Isolate(t)
 	for _, c := range []struct {
 		name string
 		args []string // KUBECONFIG stands for the file
@@ -179,7 +145,7 @@ func TestFlags(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			api, kubeconfig := serve(t, "prod")
 			args := strings.Split(strings.ReplaceAll(strings.Join(c.args, "\n"), "KUBECONFIG", kubeconfig), "\n")
-			_, stderr, code := program(t.Context(), args...)
+			_, stderr, code := program.Run(t.Context(), args...)
 			require.Zero(t, code, stderr)
 			assert.Equal(t, []string{"GET /api/v1/namespaces/" + c.want + "/pods"}, api.seen())
 		})
@@ -187,29 +153,29 @@ func TestFlags(t *testing.T) {
 }
 
 func TestKubeconfigVariable(t *testing.T) {
-	notInAPod(t)
+	chaptertest.Isolate(t)
 	api, kubeconfig := serve(t, "prod")
 	t.Setenv("KUBECONFIG", "/no/such/file"+string(os.PathListSeparator)+kubeconfig)
-	_, stderr, code := program(t.Context())
+	_, stderr, code := program.Run(t.Context())
 	require.Zero(t, code, stderr)
 	assert.Len(t, api.seen(), 1)
 	assert.Equal(t, rest.DefaultKubernetesUserAgent(), api.agent)
 }
 
 func TestContextsRestoresEnvironment(t *testing.T) {
-	notInAPod(t)
+	chaptertest.Isolate(t)
 	before := os.Getenv("KUBECONFIG")
-	_, stderr, code := program(t.Context(), "contexts")
+	_, stderr, code := program.Run(t.Context(), "contexts")
 	require.Zero(t, code, stderr)
 	assert.Equal(t, before, os.Getenv("KUBECONFIG"))
 }
 
 func TestContextsLeavesNoFiles(t *testing.T) {
-	notInAPod(t)
+	chaptertest.Isolate(t)
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
 	t.Setenv("TMP", dir) // Windows
-	_, stderr, code := command(t, nil, "contexts")
+	_, stderr, code := chaptertest.Command(t, nil, "contexts")
 	require.Zero(t, code, stderr)
 	files, err := os.ReadDir(dir)
 	require.NoError(t, err)
@@ -218,7 +184,7 @@ func TestContextsLeavesNoFiles(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	for _, args := range [][]string{{"-h"}, {"--help"}, {"pods", "-h"}} {
-		stdout, stderr, code := program(t.Context(), args...)
+		stdout, stderr, code := program.Run(t.Context(), args...)
 		assert.Zero(t, code)
 		assert.Empty(t, stderr)
 		for _, step := range contents().Steps {
@@ -238,74 +204,20 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"-x"}, "01-restclient: flag provided but not defined: -x (-h shows the flags)\n"},
 		{[]string{"pods", "-n"}, "01-restclient: flag needs an argument: -n (-h shows the flags)\n"},
 	} {
-		stdout, stderr, code := program(t.Context(), c.args...)
+		stdout, stderr, code := program.Run(t.Context(), c.args...)
 		assert.Equal(t, chapter.ExitUsage, code)
 		assert.Empty(t, stdout)
 		assert.Equal(t, c.want, stderr)
 	}
 }
 
-// Everything that can be wrong before the first answer: one line that says what was tried and what to do. These run as
-// a program of their own, so that a line from a logger would be seen, too.
-func TestConnectErrors(t *testing.T) {
-	notInAPod(t)
-	dir := t.TempDir()
-	broken := filepath.Join(dir, "broken")
-	require.NoError(t, os.WriteFile(broken, []byte("{[no yaml"), 0o600))
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	closed := "https://" + listener.Addr().String()
-	require.NoError(t, listener.Close())
-	nobody := writeKubeconfig(t, "lab", closed)
-
-	for _, c := range []struct {
-		name string
-		args []string
-		want []string
-	}{
-		{"no kubeconfig at all", nil, []string{"no cluster to talk to: looked in ", "none", "go run ./lab up"}},
-		{"closed port", []string{"-kubeconfig", nobody}, []string{"no answer from " + closed, `context "lab"`, "refused", "go run ./lab up"}},
-		{"closed port, writing", []string{"-kubeconfig", nobody, "verbs"}, []string{"no answer from " + closed, "go run ./lab up"}},
-		{"missing file", []string{"-kubeconfig", filepath.Join(dir, "missing")}, []string{"read the kubeconfig: stat ", "missing", "-kubeconfig", "go run ./lab up"}},
-		{"a directory", []string{"-kubeconfig", dir}, []string{"read the kubeconfig: ", dir, "is a directory", "go run ./lab up"}},
-		{"no YAML", []string{"-kubeconfig", broken}, []string{"read the kubeconfig: ", broken, "yaml", "go run ./lab up"}},
-		{"unknown context", []string{"-kubeconfig", nobody, "-context", "prod"}, []string{`no context "prod" in ` + nobody + ", which has: lab", "-context", "go run ./lab up"}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			stdout, stderr, code := command(t, nil, c.args...)
-			assert.Equal(t, chapter.ExitFailed, code)
-			assert.Empty(t, stdout)
-			assert.Equal(t, 1, strings.Count(stderr, "\n"), "one line: %s", stderr)
-			assert.True(t, strings.HasPrefix(stderr, "01-restclient: "), stderr)
-			for _, want := range c.want {
-				assert.Contains(t, stderr, want)
-			}
-		})
-	}
-}
-
-// command runs the chapter as a process. started, if given, is called once it runs.
-func command(t *testing.T, started func(*os.Process), args ...string) (stdout, stderr string, code int) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
-	cmd.Env = append(os.Environ(), asProgram+"=1")
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	require.NoError(t, cmd.Start())
-	if started != nil {
-		started(cmd.Process)
-	}
-	if err := cmd.Wait(); err != nil {
-		require.ErrorAs(t, err, new(*exec.ExitError))
-	}
-	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
-}
+func TestConnectErrors(t *testing.T) { program.ConnectErrors(t, "pods", "verbs") }
 
 func TestInterrupt(t *testing.T) {
 	if goruntime.GOOS == "windows" {
 		t.Skip("not run: a Windows process cannot send an interrupt to another")
 	}
-	notInAPod(t)
+	chaptertest.Isolate(t)
 	api, kubeconfig := serve(t, "lab")
 	made := make(chan struct{})
 	var once sync.Once
@@ -315,7 +227,7 @@ func TestInterrupt(t *testing.T) {
 			<-r.Context().Done() // no answer until the program gives up
 		}
 	})
-	stdout, stderr, code := command(t, func(p *os.Process) {
+	stdout, stderr, code := chaptertest.Command(t, func(p *os.Process) {
 		<-made
 		require.NoError(t, p.Signal(os.Interrupt))
 	}, "watch", "-kubeconfig", kubeconfig)
@@ -327,7 +239,7 @@ func TestInterrupt(t *testing.T) {
 
 // Cancel every writing step after its first request, after its second, and so on: nothing may stay behind.
 func TestCancelledStepsCleanUp(t *testing.T) {
-	notInAPod(t)
+	chaptertest.Isolate(t)
 	for _, step := range []string{"verbs", "result", "pages", "watch", "paths"} {
 		t.Run(step, func(t *testing.T) {
 			for n := 1; ; n++ {
@@ -338,7 +250,7 @@ func TestCancelledStepsCleanUp(t *testing.T) {
 						cancel()
 					}
 				})
-				_, stderr, code := program(ctx, step, "-kubeconfig", kubeconfig)
+				_, stderr, code := program.Run(ctx, step, "-kubeconfig", kubeconfig)
 				cancel()
 				require.Empty(t, api.names(), "left behind after request %d: %v", n, api.seen())
 				if code == chapter.ExitOK {
@@ -352,34 +264,23 @@ func TestCancelledStepsCleanUp(t *testing.T) {
 }
 
 func TestLeftoversOfAnEarlierRun(t *testing.T) {
-	notInAPod(t)
+	chaptertest.Isolate(t)
 	api, kubeconfig := serve(t, "lab")
 	api.namespaces[labNamespace] = true
 	api.store("ADDED", &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "paint", Labels: labels()}})
 	api.store("ADDED", &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "kettle", Labels: labels()}})
 	for _, step := range []string{"verbs", "watch"} {
-		stdout, stderr, code := program(t.Context(), step, "-kubeconfig", kubeconfig)
+		stdout, stderr, code := program.Run(t.Context(), step, "-kubeconfig", kubeconfig)
 		require.Zero(t, code, stderr)
-		requireOutput(t, step, stdout)
+		program.RequireOutput(t, step, stdout)
 	}
 }
 
 func TestGuard(t *testing.T) {
-	notInAPod(t)
-	for _, step := range []string{"verbs", "result", "pages", "watch", "paths", "config"} {
-		api, kubeconfig := serve(t, "prod")
-		stdout, stderr, code := program(t.Context(), step, "-kubeconfig", kubeconfig)
-		assert.Equal(t, chapter.ExitFailed, code)
-		assert.Empty(t, stdout)
-		assert.Contains(t, stderr, `the current context "prod" is neither "lab" nor "kind-...": if you mean it, say -context prod`)
-		assert.Empty(t, api.seen(), "%s has sent something", step)
-	}
-	for _, c := range []struct {
-		contextName string
-		flags       []string
-	}{{"kind-kind", nil}, {"prod", []string{"-context=prod"}}} {
-		_, kubeconfig := serve(t, c.contextName)
-		_, stderr, code := program(t.Context(), append(c.flags, "verbs", "-kubeconfig", kubeconfig)...)
-		assert.Zero(t, code, stderr)
-	}
+	program.Guard(t, "verbs", "result", "pages", "watch", "paths", "config")
+	_, kubeconfig := serve(t, "kind-kind")
+	_, stderr, code := program.Run(t.Context(), "verbs", "-kubeconfig", kubeconfig)
+	assert.Zero(t, code, stderr)
 }
+
+func TestAll(t *testing.T) { program.All(t) }

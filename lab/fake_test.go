@@ -117,6 +117,10 @@ func fakeGo(args []string) int {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
+	case args[0] == "run": // the checker of the documents
+		fmt.Print(os.Getenv("FAKE_DOCS"))
+		code, _ := strconv.Atoi(os.Getenv("FAKE_DOCS_EXIT"))
+		return code
 	case args[0] == "test":
 		waitAtGate("test")
 		note("test env", "HOME="+os.Getenv("HOME"), "LAB_STATE="+os.Getenv("LAB_STATE"), "LAB_TEST_KUBECONFIG="+os.Getenv("LAB_TEST_KUBECONFIG"))

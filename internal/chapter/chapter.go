@@ -3,11 +3,13 @@
 package chapter
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
 	"strings"
@@ -27,12 +29,16 @@ type Flags struct {
 	Kubeconfig string // -kubeconfig: a file; empty for $KUBECONFIG or ~/.kube/config
 	Context    string // -context: a context's name; empty for the current one
 	Namespace  string // -n, -namespace; empty for the context's own
+
+	Args []string // what stands after the step's name, as many as [Step.Args] allows; none when "all" runs it
 }
 
 // Step is one row of a chapter's table of contents.
 type Step struct {
-	Name    string // one lower-case word
-	Summary string // one line for the menu
+	Name    string              // one lower-case word
+	Args    string              // the arguments it takes, for the menu: "NAME [FILE]", "[FILE...]"; empty for none
+	Summary string              // one line for the menu
+	Flags   func(*flag.FlagSet) // registers flags of the step's own; may be nil
 	Run     RunFunc
 }
 
@@ -43,6 +49,7 @@ type RunFunc = func(ctx context.Context, flags Flags, out io.Writer) error
 type Chapter struct {
 	Dir   string // the chapter's directory, as in "go run ./01-restclient"
 	Title string
+	Flags func(*flag.FlagSet) // registers flags that every step understands; may be nil
 	Steps []Step
 }
 
@@ -54,7 +61,7 @@ func (c Chapter) Main(ctx context.Context, args []string, stdout, stderr io.Writ
 	defer stop()
 	context.AfterFunc(ctx, stop) // from the first signal on, the next one has its usual effect
 
-	flags, names, err := parse(args)
+	flags, names, given, err := c.parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		c.help(stdout)
@@ -63,10 +70,13 @@ func (c Chapter) Main(ctx context.Context, args []string, stdout, stderr io.Writ
 		fmt.Fprintf(stderr, "%s: %s (-h shows the flags)\n", c.Dir, err)
 		return ExitUsage
 	}
-	steps, err := c.choose(names)
+	steps, err := c.choose(names, given)
 	if err != nil {
 		fmt.Fprintf(stderr, "%s: %s\n", c.Dir, err)
 		return ExitUsage
+	}
+	if len(names) > 1 {
+		flags.Args = names[1:]
 	}
 	for i, step := range steps {
 		if len(steps) > 1 {
@@ -89,45 +99,98 @@ func (c Chapter) Main(ctx context.Context, args []string, stdout, stderr io.Writ
 }
 
 // parse reads flags wherever they stand: package flag stops at the first argument that is not one, so go on after it.
-func parse(args []string) (Flags, []string, error) {
-	var flags Flags
-	set := flag.NewFlagSet("", flag.ContinueOnError)
+// It returns the arguments that are no flags, and which steps' own flags were given: the steps by the flags' names.
+func (c Chapter) parse(args []string) (flags Flags, names []string, given map[string]string, err error) {
+	set := ownFlags(c.Flags)
 	set.SetOutput(io.Discard)
 	set.StringVar(&flags.Kubeconfig, "kubeconfig", "", "")
 	set.StringVar(&flags.Context, "context", "", "")
 	set.StringVar(&flags.Namespace, "namespace", "", "")
 	set.StringVar(&flags.Namespace, "n", "", "")
-
-	var names []string
+	stepOf := map[string]string{}
+	for _, step := range c.Steps {
+		ownFlags(step.Flags).VisitAll(func(f *flag.Flag) {
+			set.Var(f.Value, f.Name, f.Usage)
+			stepOf[f.Name] = step.Name
+		})
+	}
 	for {
 		if err := set.Parse(args); err != nil {
-			return flags, nil, err
+			return flags, nil, nil, err
 		}
 		if set.NArg() == 0 {
-			return flags, names, nil
+			break
 		}
 		names = append(names, set.Arg(0))
 		args = set.Args()[1:]
 	}
+	given = map[string]string{}
+	set.Visit(func(f *flag.Flag) {
+		if step, ok := stepOf[f.Name]; ok {
+			given[f.Name] = step
+		}
+	})
+	return flags, names, given, nil
 }
 
-// choose turns what was named on the command line into steps.
-func (c Chapter) choose(names []string) ([]Step, error) {
-	if len(names) == 0 {
-		return c.Steps[:1], nil
+// ownFlags returns a chapter's or a step's own flags in a set: an empty one if it has none. Registering a flag sets its
+// variable to the default, so do it once before the command line is read.
+func ownFlags(register func(*flag.FlagSet)) *flag.FlagSet {
+	set := flag.NewFlagSet("", flag.ContinueOnError)
+	if register != nil {
+		register(set)
 	}
-	if len(names) > 1 {
+	return set
+}
+
+// choose turns what was named on the command line into steps. The first name is the step, the others are its arguments.
+func (c Chapter) choose(names []string, given map[string]string) ([]Step, error) {
+	steps, args := c.Steps[:1], []string(nil)
+	if len(names) > 0 {
+		steps, args = c.named(names[0]), names[1:]
+	}
+	if len(steps) == 0 {
+		return nil, fmt.Errorf("no step %q; the steps are: %s", names[0], c.names())
+	}
+	if len(args) > 0 && (len(steps) > 1 || steps[0].Args == "") {
 		return nil, fmt.Errorf("one step at a time, got %s; the steps are: %s", strings.Join(names, " "), c.names())
 	}
-	if names[0] == "all" {
-		return c.Steps, nil
+	if least, most := count(steps[0].Args); len(steps) == 1 && (len(args) < least || len(args) > most) {
+		return nil, fmt.Errorf("the step %s takes %s, got %s", steps[0].Name, steps[0].Args, cmp.Or(strings.Join(args, " "), "nothing"))
 	}
-	for _, step := range c.Steps {
-		if step.Name == names[0] {
-			return []Step{step}, nil
+	for name, step := range given { // "all" runs every step with its defaults
+		if len(steps) > 1 || steps[0].Name != step {
+			return nil, fmt.Errorf("-%s is a flag of the step %s alone", name, step)
 		}
 	}
-	return nil, fmt.Errorf("no step %q; the steps are: %s", names[0], c.names())
+	return steps, nil
+}
+
+// named returns the step of a name, or every step for "all", or none.
+func (c Chapter) named(name string) []Step {
+	if name == "all" {
+		return c.Steps
+	}
+	for _, step := range c.Steps {
+		if step.Name == name {
+			return []Step{step}
+		}
+	}
+	return nil
+}
+
+// count says how many arguments a text like "NAME [FILE...]" stands for.
+func count(args string) (least, most int) {
+	for _, arg := range strings.Fields(args) {
+		most++
+		if !strings.HasPrefix(arg, "[") {
+			least++
+		}
+		if strings.Contains(arg, "...") {
+			most = math.MaxInt - 1
+		}
+	}
+	return least, most
 }
 
 // names lists the steps' names, for messages.
@@ -150,21 +213,33 @@ func heading(out io.Writer, i, of int, step Step) {
 // help writes the menu.
 func (c Chapter) help(out io.Writer) {
 	run := "go run ./" + c.Dir
-	fmt.Fprintf(out, "%s\n\nUsage: %s [flags] [step]\n\nSteps:\n", c.Title, run)
+	usage, width := "[step]", 10
+	for _, step := range c.Steps {
+		if step.Args != "" {
+			usage = "[step [arguments]]"
+		}
+		width = max(width, len(step.Name+" "+step.Args))
+	}
+	fmt.Fprintf(out, "%s\n\nUsage: %s [flags] %s\n\nSteps:\n", c.Title, run, usage)
 	for i, step := range c.Steps {
 		note := ""
 		if i == 0 {
 			note = " (runs when no step is named)"
 		}
-		fmt.Fprintf(out, "  %-10s %s%s\n", step.Name, step.Summary, note)
+		fmt.Fprintf(out, "  %-*s %s%s\n", width, strings.TrimSpace(step.Name+" "+step.Args), step.Summary, note)
 	}
-	fmt.Fprintf(out, "  %-10s %s\n", "all", "every step, in this order")
+	fmt.Fprintf(out, "  %-*s %s\n", width, "all", "every step, in this order")
 	fmt.Fprint(out, `
 Flags, before or after the step, as kubectl has them:
   -kubeconfig FILE   default $KUBECONFIG, then ~/.kube/config, then the pod's service account
   -context NAME      default the kubeconfig's current context
   -n, -namespace NS  where to read; default the context's namespace
-
+`)
+	printFlags(out, c.Flags, "")
+	for _, step := range c.Steps {
+		printFlags(out, step.Flags, "; for the step "+step.Name)
+	}
+	fmt.Fprint(out, `
 Steps that write do so in the namespace client-go-lab, delete what they made, and refuse
 a context that is neither "lab" nor "kind-...", unless -context names it.
 
@@ -176,6 +251,14 @@ Examples:
 	}
 	fmt.Fprintf(out, "  %s -n kube-system %s\n", run, c.Steps[0].Name)
 	fmt.Fprintf(out, "  %s all -context kind-kind\n", run)
+}
+
+// printFlags writes a line for each flag of a chapter's or a step's own.
+func printFlags(out io.Writer, flags func(*flag.FlagSet), note string) {
+	ownFlags(flags).VisitAll(func(f *flag.Flag) {
+		value, usage := flag.UnquoteUsage(f) // "`MODE`" in the usage is the value's name
+		fmt.Fprintf(out, "  %-18s %s%s\n", strings.TrimSpace("-"+f.Name+" "+value), usage, note)
+	})
 }
 
 // oneLine makes one line of an error that has several, as errors.Join does.

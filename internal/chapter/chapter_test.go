@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"testing"
@@ -24,7 +25,7 @@ func sample(results map[string]error) Chapter {
 }
 
 func TestMainRuns(t *testing.T) {
-	none := "{Kubeconfig: Context: Namespace:}"
+	none := "{Kubeconfig: Context: Namespace: Args:[]}"
 	boom := errors.Join(errors.New("boom"), errors.New("and more"))
 	for _, c := range []struct {
 		name    string
@@ -37,7 +38,7 @@ func TestMainRuns(t *testing.T) {
 		{"the main step", nil, nil, "one " + none + "\n", "", ExitOK},
 		{"a step", []string{"two"}, nil, "two " + none + "\n", "", ExitOK},
 		{"flags around a step", []string{"-kubeconfig", "f", "two", "-context=c", "--n", "x"}, nil,
-			"two {Kubeconfig:f Context:c Namespace:x}\n", "", ExitOK},
+			"two {Kubeconfig:f Context:c Namespace:x Args:[]}\n", "", ExitOK},
 		{"all", []string{"all"}, nil,
 			"=== 1/3 one: does one\none " + none + "\n\n=== 2/3 two: does two\ntwo " + none + "\n\n=== 3/3 three: does three\nthree " + none + "\n",
 			"", ExitOK},
@@ -55,6 +56,75 @@ func TestMainRuns(t *testing.T) {
 			assert.Equal(t, c.stderr, stderr.String())
 		})
 	}
+}
+
+// grown is the sample with arguments and flags.
+func grown(depth *int, colour *string) Chapter {
+	c := sample(nil)
+	c.Flags = func(set *flag.FlagSet) { set.StringVar(colour, "colour", "red", "`NAME` of a colour; default red") }
+	c.Steps[1].Args = "FROM [TO]"
+	c.Steps[1].Flags = func(set *flag.FlagSet) { set.IntVar(depth, "depth", 1, "how far; default 1") }
+	c.Steps[2].Args = "[FILE...]"
+	return c
+}
+
+func TestArguments(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		args   []string
+		depth  int
+		colour string
+		stdout string
+		stderr string
+	}{
+		{"none where none are needed", []string{"three"}, 1, "red", "three {Kubeconfig: Context: Namespace: Args:[]}\n", ""},
+		{"one", []string{"two", "a"}, 1, "red", "two {Kubeconfig: Context: Namespace: Args:[a]}\n", ""},
+		{"with flags around", []string{"-depth", "3", "two", "-n", "x", "a", "-colour=blue", "b"}, 3, "blue",
+			"two {Kubeconfig: Context: Namespace:x Args:[a b]}\n", ""},
+		{"as many as you like", []string{"three", "-", "b", "c"}, 1, "red", "three {Kubeconfig: Context: Namespace: Args:[- b c]}\n", ""},
+		{"all, with the chapter's flag", []string{"all", "-colour", "blue"}, 1, "blue",
+			"=== 1/3 one: does one\none {Kubeconfig: Context: Namespace: Args:[]}\n\n" +
+				"=== 2/3 two: does two\ntwo {Kubeconfig: Context: Namespace: Args:[]}\n\n" +
+				"=== 3/3 three: does three\nthree {Kubeconfig: Context: Namespace: Args:[]}\n", ""},
+		{"too few", []string{"two"}, 1, "red", "", "00-sample: the step two takes FROM [TO], got nothing\n"},
+		{"too many", []string{"two", "a", "b", "c"}, 1, "red", "", "00-sample: the step two takes FROM [TO], got a b c\n"},
+		{"for a step that takes none", []string{"one", "a"}, 1, "red", "",
+			"00-sample: one step at a time, got one a; the steps are: one, two, three, all\n"},
+		{"all takes none", []string{"all", "a"}, 1, "red", "",
+			"00-sample: one step at a time, got all a; the steps are: one, two, three, all\n"},
+		{"a flag of another step", []string{"three", "-depth", "3"}, 3, "red", "", "00-sample: -depth is a flag of the step two alone\n"},
+		{"a step's flag for all", []string{"all", "-depth", "3"}, 3, "red", "", "00-sample: -depth is a flag of the step two alone\n"},
+		{"a flag's bad value", []string{"two", "a", "-depth", "far"}, 0, "red", "",
+			"00-sample: invalid value \"far\" for flag -depth: parse error (-h shows the flags)\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var depth int
+			var colour string
+			var stdout, stderr bytes.Buffer
+			code := grown(&depth, &colour).Main(t.Context(), c.args, &stdout, &stderr)
+			assert.Equal(t, c.stderr == "", code == ExitOK, "exit code %d", code)
+			assert.Equal(t, c.stdout, stdout.String())
+			assert.Equal(t, c.stderr, stderr.String())
+			assert.Equal(t, c.colour, colour)
+			assert.Equal(t, c.depth, depth)
+		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	var plain, withArguments, stderr bytes.Buffer
+	assert.Zero(t, sample(nil).Main(t.Context(), []string{"-h"}, &plain, &stderr))
+	assert.Contains(t, plain.String(), "Usage: go run ./00-sample [flags] [step]\n")
+	assert.Contains(t, plain.String(), "  two        does two\n")
+	assert.Contains(t, plain.String(), "the context's namespace\n\nSteps that write")
+
+	assert.Zero(t, grown(new(int), new(string)).Main(t.Context(), []string{"two", "-h"}, &withArguments, &stderr))
+	assert.Contains(t, withArguments.String(), "Usage: go run ./00-sample [flags] [step [arguments]]\n")
+	assert.Contains(t, withArguments.String(), "  one             does one (runs when no step is named)\n  two FROM [TO]   does two\n  three [FILE...] does three\n")
+	assert.Contains(t, withArguments.String(), "the context's namespace\n"+
+		"  -colour NAME       NAME of a colour; default red\n"+
+		"  -depth int         how far; default 1; for the step two\n\nSteps that write")
+	assert.Empty(t, stderr.String())
 }
 
 func TestMainInterrupted(t *testing.T) {

@@ -1,5 +1,5 @@
 // Package exercise is the engine of the exercises: it finds them, renders the learner's file from the annotated solution,
-// runs their tests, and proves to the author that these tests are worth something. docs: ../../docs/exercises.md
+// runs their tests, and proves to the author that these tests are worth something. For authors: ../../docs/writing.md
 //
 // An exercise of chapter NN-name is spread over three directories of the same name, N-id:
 //

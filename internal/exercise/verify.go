@@ -38,7 +38,11 @@ type variant struct {
 func (r Runner) Verify(ctx context.Context, exercises []Exercise) (*Proof, error) {
 	p := &Proof{}
 	problem := func(format string, args ...any) { p.Problems = append(p.Problems, fmt.Sprintf(format, args...)) }
-	if err := p.strayFiles(r.Root, exercises); err != nil {
+	all, err := All(r.Root) // also those that are not to be proved: their files are no strays
+	if err != nil {
+		return nil, err
+	}
+	if err := p.strayFiles(r.Root, all); err != nil {
 		return nil, err
 	}
 	var queues [][]variant

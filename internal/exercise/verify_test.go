@@ -106,6 +106,7 @@ func TestVerifyCatchesSabotageOfFiles(t *testing.T) {
 	c.write("01-one/wrong/1-edited/notes.txt", "x")
 	c.write("01-one/solutions/1-edited/exercise.go.orig", "x")
 	c.write("01-one/exercises/5-other/exercise.go", "package other\n")
+	c.add("6-neighbour")
 	only, err := Select(c.all(), "01/edited")
 	require.NoError(t, err)
 	proof, err := c.runner().Verify(t.Context(), only)
@@ -115,6 +116,7 @@ func TestVerifyCatchesSabotageOfFiles(t *testing.T) {
 	for _, name := range []string{"01-one/wrong/1-edited/notes.txt", "01-one/solutions/1-edited/exercise.go.orig", "01-one/exercises/5-other/exercise.go"} {
 		assert.Contains(t, problems, name+": it belongs to no exercise")
 	}
+	assert.NotContains(t, problems, "neighbour", "what is not selected is not a stray")
 
 	c.write("01-one/solutions/broken/exercise.go", doubled)
 	_, err = All(c.root)
