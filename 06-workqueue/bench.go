@@ -196,6 +196,9 @@ func (b *bench) startJobs() {
 
 // step moves the clock by one column, and waits until what is due by then has come into the queue.
 func (b *bench) step(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	for i := range b.jobs {
 		b.jobs[i].left--
 	}

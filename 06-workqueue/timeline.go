@@ -35,11 +35,8 @@ func timeline(ctx context.Context, client kubernetes.Interface, namespace string
 	defer cancel()
 	k := &kitchen{
 		client: client,
-		queue: workqueue.NewTypedRateLimitingQueueWithConfig(
-			workqueue.DefaultTypedControllerRateLimiter[cache.ObjectName](),
-			workqueue.TypedRateLimitingQueueConfig[cache.ObjectName]{Name: "kitchen"}, // the name of its metrics
-		),
-		trace: newTrace(),
+		queue:  newOrderQueue(),
+		trace:  newTrace(),
 	}
 	stop, err := k.listen(ctx, client, namespace)
 	if err != nil {
@@ -78,6 +75,14 @@ func timeline(ctx context.Context, client kubernetes.Interface, namespace string
 	}
 	k.trace.print(out)
 	return nil
+}
+
+// newOrderQueue makes the queue that nearly every controller has.
+func newOrderQueue() workqueue.TypedRateLimitingInterface[cache.ObjectName] {
+	return workqueue.NewTypedRateLimitingQueueWithConfig(
+		workqueue.DefaultTypedControllerRateLimiter[cache.ObjectName](),
+		workqueue.TypedRateLimitingQueueConfig[cache.ObjectName]{Name: "kitchen"}, // the name of its metrics
+	)
 }
 
 // listen starts an informer whose handlers do one thing: they put the object's key into the queue. stop ends it and waits.
