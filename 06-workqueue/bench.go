@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -11,6 +10,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
 	clocktesting "k8s.io/utils/clock/testing"
 )
 
@@ -50,7 +50,7 @@ const legend = `q in the queue    # at a worker, ! and added again meanwhile    
 // the same every time. The queue is the real one, and so are its sets, which the bench draws.
 type bench struct {
 	scene
-	clock   *clocktesting.FakeClock
+	clock   benchClock
 	typed   *workqueue.Typed[string]
 	queue   keyQueue
 	added   chan string          // what was added below the delays
@@ -59,6 +59,20 @@ type bench struct {
 	runs    map[string]int
 	keys    []string // in the order of their coming
 	lanes   map[string][]byte
+	stuck   error
+}
+
+// benchClock tells when somebody has set a timer by it. Before that the clock must not move: a goroutine that has looked at
+// the clock, and then sets a timer for the rest, would wait too long.
+type benchClock struct {
+	*clocktesting.FakeClock
+	timers chan struct{}
+}
+
+func (c benchClock) NewTimer(d time.Duration) clock.Timer {
+	timer := c.FakeClock.NewTimer(d)
+	c.timers <- struct{}{}
+	return timer
 }
 
 // job is what a worker has in its hands; no key, no job.
@@ -86,7 +100,8 @@ func newBench(s scene) *bench {
 		s.limiter = workqueue.NewTypedItemExponentialFailureRateLimiter[string](5*time.Millisecond, 1000*time.Second)
 	}
 	b := &bench{
-		scene: s, clock: clocktesting.NewFakeClock(time.Unix(0, 0)), jobs: make([]job, s.workers),
+		scene: s, jobs: make([]job, s.workers),
+		clock: benchClock{clocktesting.NewFakeClock(time.Unix(0, 0)), make(chan struct{}, 1000)},
 		added: make(chan string, 1000), pending: map[string]time.Time{}, runs: map[string]int{}, lanes: map[string][]byte{},
 	}
 	b.typed = workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[string]{
@@ -119,11 +134,24 @@ type seenDelays struct {
 }
 
 func (s seenDelays) AddAfter(key string, delay time.Duration) {
+	s.TypedDelayingInterface.AddAfter(key, delay)
+	if delay <= 0 || s.ShuttingDown() {
+		return
+	}
 	at := s.bench.clock.Now().Add(delay)
-	if sooner, waits := s.bench.pending[key]; delay > 0 && !s.ShuttingDown() && (!waits || at.Before(sooner)) {
+	if sooner, waits := s.bench.pending[key]; !waits || at.Before(sooner) {
 		s.bench.pending[key] = at
 	}
-	s.TypedDelayingInterface.AddAfter(key, delay)
+	s.bench.await("a timer for the delay", s.bench.clock.timers)
+}
+
+// await waits for one of the queue's goroutines.
+func (b *bench) await(what string, told <-chan struct{}) {
+	select {
+	case <-told:
+	case <-time.After(10 * time.Second):
+		b.stuck = fmt.Errorf("wait for %s: this version of client-go works differently", what)
+	}
 }
 
 // play runs a scene and draws it.
@@ -216,17 +244,18 @@ func (b *bench) step(ctx context.Context) error {
 			delete(b.pending, key)
 		}
 	}
-	for len(due) > 0 {
+	for len(due) > 0 && b.stuck == nil {
 		select {
 		case key := <-b.added:
 			delete(due, key)
-		case <-ctx.Done():
-			return ctx.Err()
+			if len(due) == 0 && len(b.pending) > 0 {
+				b.await("a timer for the next delay", b.clock.timers)
+			}
 		case <-time.After(10 * time.Second):
-			return errors.New("the queue has not added what was due: this version of client-go works differently")
+			b.stuck = fmt.Errorf("wait for %v: this version of client-go works differently", due)
 		}
 	}
-	return nil
+	return b.stuck
 }
 
 // draw adds a column to the drawing.

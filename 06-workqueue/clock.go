@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/workqueue"
 	clocktesting "k8s.io/utils/clock/testing"
 )
@@ -29,9 +30,14 @@ func clocks(ctx context.Context, out io.Writer) error {
 // delaysFollow waits for a day.
 func delaysFollow(ctx context.Context, out io.Writer, clock *clocktesting.FakeClock, queue keyQueue) error {
 	queue.AddAfter("tea", 24*time.Hour)
+	// Not yet: the key travels to a goroutine that sets a timer, for 24 h from when it does. Its other timer ticks every 10 s.
+	err := wait.PollUntilContextTimeout(ctx, time.Millisecond, 10*time.Second, true, func(context.Context) (bool, error) {
+		return clock.Waiters() == 2, nil
+	})
+	if err != nil {
+		return fmt.Errorf("wait for the queue's timer: %w", err)
+	}
 	clock.Step(23 * time.Hour)
-	// The key travels to a goroutine that waits for its time. How would one prove that it has not come? Another one, that
-	// comes after it in any case, is in the queue alone.
 	queue.Add("toast")
 	first, err := getWithin(ctx, queue)
 	if err != nil {

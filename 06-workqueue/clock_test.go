@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
 	clocktesting "k8s.io/utils/clock/testing"
 )
 
@@ -40,19 +41,18 @@ func TestRetriesWithSynctest(t *testing.T) {
 	})
 }
 
-// With a fake clock the test moves the time. It must know when to: not before the worker has asked for the retry, or the
-// delay would begin later. So the worker has to tell, and the limiter must not have a bucket, which knows nothing of the clock.
+// With a fake clock the test moves the time, and must know when to: not before the queue has set its timer, see
+// TestStepTooEarly. The limiter must not have a bucket, which knows nothing of the clock.
 func TestRetriesWithFakeClock(t *testing.T) {
 	clock := clocktesting.NewFakeClock(time.Unix(0, 0))
 	queue := workqueue.NewTypedRateLimitingQueueWithConfig(
 		workqueue.NewTypedItemExponentialFailureRateLimiter[string](5*time.Millisecond, 1000*time.Second),
 		workqueue.TypedRateLimitingQueueConfig[string]{Clock: clock})
 	told := make(chan time.Duration, 10)
-	asked := toldRetries{queue, make(chan struct{}, 10)}
 	runs := 0
 	var worker sync.WaitGroup
 	worker.Go(func() {
-		workOff(asked, func(string) error {
+		workOff(queue, func(string) error {
 			told <- clock.Since(time.Unix(0, 0))
 			if runs++; runs < 4 {
 				return errBurnt
@@ -64,7 +64,7 @@ func TestRetriesWithFakeClock(t *testing.T) {
 	for i, want := range wantRuns {
 		require.Equal(t, want, <-told)
 		if i < 3 {
-			<-asked.done
+			require.Eventually(t, func() bool { return clock.Waiters() == 2 }, 10*time.Second, time.Millisecond)
 			clock.Step(wantRuns[i+1] - want)
 		}
 	}
@@ -72,15 +72,31 @@ func TestRetriesWithFakeClock(t *testing.T) {
 	worker.Wait()
 }
 
-// toldRetries tells when a retry has been asked for.
-type toldRetries struct {
-	keyQueue
-	done chan struct{}
+// hastyClock is moved by 5 ms after the queue has looked at it, and before the queue sets its timer.
+type hastyClock struct {
+	*clocktesting.FakeClock
+	timers chan struct{}
 }
 
-func (r toldRetries) AddRateLimited(key string) {
-	r.keyQueue.AddRateLimited(key)
-	r.done <- struct{}{}
+func (c hastyClock) NewTimer(d time.Duration) clock.Timer {
+	c.Step(5 * time.Millisecond)
+	timer := c.FakeClock.NewTimer(d)
+	c.timers <- struct{}{}
+	return timer
+}
+
+// The mistake that makes tests with a fake clock fail now and then: the clock moved too early. The key is due, and waits.
+func TestStepTooEarly(t *testing.T) {
+	clock := hastyClock{clocktesting.NewFakeClock(time.Unix(0, 0)), make(chan struct{}, 10)}
+	queue := workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[string]{Clock: clock})
+	defer queue.ShutDown()
+	queue.AddAfter("tea", 5*time.Millisecond)
+	<-clock.timers
+	assert.Equal(t, 5*time.Millisecond, clock.Since(time.Unix(0, 0)))
+	assert.Zero(t, queue.Len(), "it is time, and it is not there")
+	clock.Step(5 * time.Millisecond)
+	key, _ := queue.Get()
+	assert.Equal(t, "tea", key, "too late")
 }
 
 // workOff is a worker: what an offline step's bench does with the end of a worker loop.

@@ -136,23 +136,19 @@ func TestWatchSelectsOnCluster(t *testing.T) {
 	assert.Zero(t, strangers(quiet(t), t, client))
 }
 
-// reportThrice gives the same key up twice, and once more without an action.
-func reportThrice(ctx context.Context, recorder events.EventRecorder) {
-	recorder.Eventf(orderFor("tea"), nil, corev1.EventTypeWarning, "NoAction", "", "an event without an action")
-	for range 2 {
-		limit := giveUp{object: orderFor, recorder: recorder}
-		queue := newCounted("", nil)
-		queue.Add("tea")
-		key, _ := queue.Get()
-		limit.finish(ctx, queue, key, errHopeless)
-		queue.ShutDown()
-	}
+// reportGivenUp gives tea up.
+func reportGivenUp(ctx context.Context, recorder events.EventRecorder) {
+	queue := newCounted("", nil)
+	defer queue.ShutDown()
+	giveUp{object: orderFor, recorder: recorder}.finish(ctx, queue, "tea", errHopeless)
 }
 
 // The fake recorder takes what it gets. See the same on a real server below.
 func TestFakeRecorderTakesAnything(t *testing.T) {
 	recorder := events.NewFakeRecorder(10)
-	reportThrice(quiet(t), recorder)
+	recorder.Eventf(orderFor("tea"), nil, corev1.EventTypeWarning, "NoAction", "", "an event without an action")
+	reportGivenUp(quiet(t), recorder)
+	reportGivenUp(quiet(t), recorder)
 	assert.Len(t, recorder.Events, 3)
 }
 
@@ -164,26 +160,32 @@ func TestGiveUpWritesEventOnCluster(t *testing.T) {
 	defer cancel()
 	mineOnly := metav1.ListOptions{FieldSelector: "reportingController=client-go-lab/chapter-06"}
 	clean := func() {
-		ctx := context.Background()
-		assert.NoError(t, client.EventsV1().Events(labNamespace).DeleteCollection(ctx, metav1.DeleteOptions{}, mineOnly))
+		assert.NoError(t, client.EventsV1().Events(labNamespace).DeleteCollection(context.WithoutCancel(ctx), metav1.DeleteOptions{}, mineOnly))
 	}
 	clean()
 	t.Cleanup(clean)
+	var found []eventsv1.Event
+	until := func(what string, holds func() bool) {
+		require.NoError(t, wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, 30*time.Second, true, func(ctx context.Context) (bool, error) {
+			list, err := client.EventsV1().Events(labNamespace).List(ctx, mineOnly)
+			if err != nil {
+				return false, err
+			}
+			found = list.Items
+			return holds(), nil
+		}), "%s: %+v", what, found)
+	}
 
 	broadcaster := events.NewBroadcaster(&events.EventSinkImpl{Interface: client.EventsV1()})
 	require.NoError(t, broadcaster.StartRecordingToSinkWithContext(ctx))
 	defer broadcaster.Shutdown()
-	reportThrice(ctx, broadcaster.NewRecorder(scheme.Scheme, "client-go-lab/chapter-06"))
+	recorder := broadcaster.NewRecorder(scheme.Scheme, "client-go-lab/chapter-06")
+	recorder.Eventf(orderFor("tea"), nil, corev1.EventTypeWarning, "NoAction", "", "an event without an action")
+	reportGivenUp(ctx, recorder)
+	until("an event", func() bool { return len(found) > 0 })
+	reportGivenUp(ctx, recorder)
+	until("a count", func() bool { return found[0].Series != nil })
 
-	var found []eventsv1.Event
-	require.NoError(t, wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, 30*time.Second, true, func(ctx context.Context) (bool, error) {
-		list, err := client.EventsV1().Events(labNamespace).List(ctx, mineOnly)
-		if err != nil {
-			return false, err
-		}
-		found = list.Items
-		return len(found) > 0 && found[0].Series != nil, nil
-	}), "%+v", found)
 	require.Len(t, found, 1)
 	assert.Equal(t, "GaveUp", found[0].Reason)
 	assert.EqualValues(t, 2, found[0].Series.Count)

@@ -3,14 +3,18 @@ package main
 import (
 	"bytes"
 	"context"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/klog/v2"
 
 	"client-go-lab/internal/chapter"
@@ -45,6 +49,27 @@ func TestStepsWithoutCluster(t *testing.T) {
 // quiet is the test's context, with the logger that main puts into it.
 func quiet(t *testing.T) context.Context { return klog.NewContext(t.Context(), klog.Logger{}) }
 
+// newFake is a fake clientset that creates ConfigMaps only when somebody watches. An informer lists, then watches; what is
+// created in between, the fake tells nobody, and a real server replays from the list's resourceVersion.
+func newFake(ctx context.Context, objects ...runtime.Object) *fake.Clientset {
+	client := fake.NewClientset(objects...)
+	watched := make(chan struct{})
+	var once sync.Once
+	client.PrependWatchReactor("configmaps", func(action clienttesting.Action) (bool, watch.Interface, error) {
+		stream, err := client.Tracker().Watch(action.GetResource(), action.GetNamespace())
+		once.Do(func() { close(watched) })
+		return true, stream, err
+	})
+	client.PrependReactor("create", "configmaps", func(clienttesting.Action) (bool, runtime.Object, error) {
+		select {
+		case <-watched:
+		case <-ctx.Done():
+		}
+		return false, nil, nil
+	})
+	return client
+}
+
 // onFake runs the main step as main does, on a fake clientset.
 func onFake(ctx context.Context, client kubernetes.Interface, out *chaptertest.CancelAt) error {
 	return inLab(ctx, client, func() error { return timeline(ctx, client, labNamespace, out) })
@@ -58,7 +83,7 @@ func requireEmpty(ctx context.Context, t *testing.T, client kubernetes.Interface
 }
 
 func TestTimelineOnFake(t *testing.T) {
-	client := fake.NewClientset()
+	client := newFake(t.Context())
 	out := &chaptertest.CancelAt{Word: "never", Cancel: func() {}}
 	require.NoError(t, onFake(quiet(t), client, out))
 	program.RequireOutput(t, "timeline", out.String())
@@ -69,9 +94,9 @@ func TestTimelineOnFake(t *testing.T) {
 func TestCancelledTimelineCleansUp(t *testing.T) {
 	for _, word := range []string{"nobody works yet", "in the queue", "three workers", "made milk", "taken back"} {
 		t.Run(word, func(t *testing.T) {
-			client := fake.NewClientset()
 			ctx, cancel := context.WithCancel(quiet(t))
 			defer cancel()
+			client := newFake(ctx)
 			err := onFake(ctx, client, &chaptertest.CancelAt{Word: word, Cancel: cancel})
 			require.ErrorIs(t, err, context.Canceled)
 			requireEmpty(t.Context(), t, client)
@@ -92,7 +117,7 @@ func TestCancelledStepsEnd(t *testing.T) {
 }
 
 func TestLeftoversOfAnEarlierRun(t *testing.T) {
-	client := fake.NewClientset(
+	client := newFake(t.Context(),
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: labNamespace}},
 		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "eggs", Namespace: labNamespace, Labels: labels()}},
 		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "stranger", Namespace: labNamespace}},
@@ -127,7 +152,7 @@ func strangers(ctx context.Context, t *testing.T, client kubernetes.Interface) i
 
 // The fake lists by label, and watches everything. See the same on a real server in cluster_test.go.
 func TestFakeWatchIgnoresSelector(t *testing.T) {
-	assert.Equal(t, 1, strangers(quiet(t), t, fake.NewClientset()))
+	assert.Equal(t, 1, strangers(quiet(t), t, newFake(t.Context())))
 }
 
 // The reason for sweep's loop.
