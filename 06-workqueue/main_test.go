@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -49,23 +48,17 @@ func TestStepsWithoutCluster(t *testing.T) {
 // quiet is the test's context, with the logger that main puts into it.
 func quiet(t *testing.T) context.Context { return klog.NewContext(t.Context(), klog.Logger{}) }
 
-// newFake is a fake clientset that creates ConfigMaps only when somebody watches. An informer lists, then watches; what is
-// created in between, the fake tells nobody, and a real server replays from the list's resourceVersion.
-func newFake(ctx context.Context, objects ...runtime.Object) *fake.Clientset {
+// newFake is a fake clientset whose watches miss nothing. An informer lists, then watches. What is created in between, a
+// real server replays from the list's resourceVersion, and the fake tells nobody; so this one listens from the list on.
+func newFake(objects ...runtime.Object) *fake.Clientset {
 	client := fake.NewClientset(objects...)
-	watched := make(chan struct{})
-	var once sync.Once
-	client.PrependWatchReactor("configmaps", func(action clienttesting.Action) (bool, watch.Interface, error) {
-		stream, err := client.Tracker().Watch(action.GetResource(), action.GetNamespace())
-		once.Do(func() { close(watched) })
-		return true, stream, err
+	var early watch.Interface // reactors run one at a time
+	client.PrependReactor("list", "configmaps", func(action clienttesting.Action) (_ bool, _ runtime.Object, err error) {
+		early, err = client.Tracker().Watch(action.GetResource(), action.GetNamespace())
+		return err != nil, nil, err
 	})
-	client.PrependReactor("create", "configmaps", func(clienttesting.Action) (bool, runtime.Object, error) {
-		select {
-		case <-watched:
-		case <-ctx.Done():
-		}
-		return false, nil, nil
+	client.PrependWatchReactor("configmaps", func(clienttesting.Action) (bool, watch.Interface, error) {
+		return true, early, nil
 	})
 	return client
 }
@@ -83,7 +76,7 @@ func requireEmpty(ctx context.Context, t *testing.T, client kubernetes.Interface
 }
 
 func TestTimelineOnFake(t *testing.T) {
-	client := newFake(t.Context())
+	client := newFake()
 	out := &chaptertest.CancelAt{Word: "never", Cancel: func() {}}
 	require.NoError(t, onFake(quiet(t), client, out))
 	program.RequireOutput(t, "timeline", out.String())
@@ -96,7 +89,7 @@ func TestCancelledTimelineCleansUp(t *testing.T) {
 		t.Run(word, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(quiet(t))
 			defer cancel()
-			client := newFake(ctx)
+			client := newFake()
 			err := onFake(ctx, client, &chaptertest.CancelAt{Word: word, Cancel: cancel})
 			require.ErrorIs(t, err, context.Canceled)
 			requireEmpty(t.Context(), t, client)
@@ -117,7 +110,7 @@ func TestCancelledStepsEnd(t *testing.T) {
 }
 
 func TestLeftoversOfAnEarlierRun(t *testing.T) {
-	client := newFake(t.Context(),
+	client := newFake(
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: labNamespace}},
 		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "eggs", Namespace: labNamespace, Labels: labels()}},
 		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "stranger", Namespace: labNamespace}},
@@ -152,7 +145,7 @@ func strangers(ctx context.Context, t *testing.T, client kubernetes.Interface) i
 
 // The fake lists by label, and watches everything. See the same on a real server in cluster_test.go.
 func TestFakeWatchIgnoresSelector(t *testing.T) {
-	assert.Equal(t, 1, strangers(quiet(t), t, newFake(t.Context())))
+	assert.Equal(t, 1, strangers(quiet(t), t, newFake()))
 }
 
 // The reason for sweep's loop.
