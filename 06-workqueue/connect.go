@@ -94,11 +94,3 @@ func (c *connection) explain(err error) error {
 	}
 	return err
 }
-
-// unexpected is the error for a request that should have failed in one way, and has not.
-func unexpected(doing, want string, got error) error {
-	if got == nil {
-		return fmt.Errorf("%s: want %s, got no error", doing, want)
-	}
-	return fmt.Errorf("%s: want %s, got: %w", doing, want, got)
-}

@@ -23,7 +23,7 @@ EOF
 }
 
 chapter_begin "$@"
-run_chapter 06-workqueue -n "$samples_namespace"
+run_chapter 06-workqueue
 check_output 06-workqueue
 check_nothing_left
 say "Chapter 06 on kind: every step printed what it should, and nothing was left behind (${SECONDS} s)."
