@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	listerscorev1 "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	clocktesting "k8s.io/utils/clock/testing"
@@ -63,6 +65,32 @@ func TestUrgencyInTheKey(t *testing.T) {
 	first, _ := queue.Get()
 	second, _ := queue.Get() // would wait if it were the same key
 	assert.Equal(t, first.name, second.name)
+}
+
+// Two pointers are two keys: an informer's objects are no keys.
+func TestPointersAreNoKeys(t *testing.T) {
+	type order struct{ name string }
+	queue := workqueue.NewTyped[*order]()
+	defer queue.ShutDown()
+	queue.Add(&order{"tea"})
+	queue.Add(&order{"tea"})
+	assert.Equal(t, 2, queue.Len())
+}
+
+// The worker loop of the main step: whatever happened before, a success sets the count of failures back, and gives the key back.
+func TestProcessNext(t *testing.T) {
+	lister := listerscorev1.NewConfigMapLister(cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{}))
+	k := &kitchen{trace: newTrace(), queue: newOrderQueue(), lister: lister.ConfigMaps("kitchen")}
+	tea := cache.NewObjectName("kitchen", "tea")
+	k.queue.AddRateLimited(tea)
+	require.Equal(t, 1, k.queue.NumRequeues(tea))
+	require.True(t, k.processNext(t.Context()))
+	assert.Zero(t, k.queue.NumRequeues(tea), "no Forget")
+	k.queue.Add(tea)
+	assert.Equal(t, 1, k.queue.Len(), "no Done")
+	k.queue.ShutDown()
+	require.True(t, k.processNext(t.Context()), "what is queued is still done")
+	assert.False(t, k.processNext(t.Context()))
 }
 
 // A key that becomes urgent while it is at a worker is urgent when it comes back, and only once.
