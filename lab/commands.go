@@ -233,6 +233,7 @@ func (a *app) showMap(ctx context.Context) error {
 	}
 	if len(chapters) > 0 {
 		fmt.Fprintf(a.out, "  go run ./lab run %s      starts the cluster if needed, then runs the chapter\n", chapters[0].dir[:2])
+		fmt.Fprintf(a.out, "  go run ./lab watch %s    checks an exercise whenever you save its file\n", chapters[0].dir[:2])
 	}
 	fmt.Fprintln(a.out, "  go run ./lab --help      every command")
 	return nil

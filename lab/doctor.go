@@ -207,7 +207,7 @@ func checkWatching(dir string) finding {
 				fmt.Sprintf("sudo sysctl fs.inotify.%s=%d", name, want)}
 		}
 	}
-	return finding{fine, "file watching", "no low limit", ""}
+	return finding{fine, "file watching", "the limits are high enough", ""}
 }
 
 // kubeconfigFiles are the files that kubectl would read.

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,7 +28,8 @@ func (a *app) exerciseCommands() []*cobra.Command {
 		Use:   "check [CHAPTER[/EXERCISE]]",
 		Short: "Say which exercises are solved, and why the others are not (exit code 0: all solved, 1: one fails, 3: not all started)",
 		Long: `Run the tests of the exercises that you have begun. What they say is all that lab knows: nothing is remembered.
-If the lab's cluster is running, the tests that need a real API server run, too.`,
+If the lab's cluster is running, the tests that need a real API server run, too.
+The exit codes are lab's own; "go run" prints such a code and returns 1 itself.`,
 		Example: `  go run ./lab check           the whole course
   go run ./lab check 01        one chapter
   go run ./lab check 01/hello  one exercise; 01/1 is the same`,
@@ -43,11 +46,11 @@ If the lab's cluster is running, the tests that need a real API server run, too.
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.watch(cmd.Context(), nameIn(args)) },
 	}
 	hint := &cobra.Command{
-		Use:     "hint CHAPTER/EXERCISE",
+		Use:     "hint CHAPTER/EXERCISE [NUMBER]",
 		Short:   "Give a hint: first where to look, then what to call, then the shape of the answer",
-		Example: "  go run ./lab hint 01/hello",
-		Args:    cobra.ExactArgs(1),
-		RunE:    func(_ *cobra.Command, args []string) error { return a.hint(args[0]) },
+		Example: "  go run ./lab hint 01/hello    one more each time\n  go run ./lab hint 01/hello 1  the first one, once more",
+		Args:    cobra.RangeArgs(1, 2),
+		RunE:    func(_ *cobra.Command, args []string) error { return a.hint(args[0], args[1:]) },
 	}
 	solution := &cobra.Command{
 		Use:     "solution CHAPTER/EXERCISE",
@@ -133,7 +136,9 @@ func (a *app) runner(ctx context.Context) exercise.Runner {
 // checked checks, and shows on a terminal that it does: the first time, client-go is compiled.
 func (a *app) checked(ctx context.Context, exercises []exercise.Exercise) ([]exercise.Result, error) {
 	p := newProgress(a.err)
-	p.set("Testing (the first time, client-go is compiled)")
+	p.set("Testing")
+	long := time.AfterFunc(6*time.Second, func() { p.set("Testing (the first time, client-go is compiled)") })
+	defer long.Stop()
 	defer p.every(time.Minute)()
 	return a.runner(ctx).Check(ctx, exercises)
 }
@@ -180,7 +185,7 @@ func (a *app) show(r exercise.Result) {
 	if r.State == exercise.Fails && r.Steps > 1 && r.Step > 0 {
 		where = fmt.Sprintf(" at step %d of %d", r.Step, r.Steps)
 	}
-	fmt.Fprintf(a.out, "%-10s %-12s %s\n", r.ID, string(r.State)+where, r.File)
+	fmt.Fprintf(a.out, "%-12s %-20s %s\n", r.ID, string(r.State)+where, r.File)
 	if r.Message != "" {
 		fmt.Fprintln(a.out, "\n    "+strings.ReplaceAll(r.Message, "\n", "\n    ")+"\n")
 	}
@@ -204,7 +209,11 @@ func (a *app) showNext(results []exercise.Result) {
 	fmt.Fprintf(a.out, "%d of %d solved.", solved, len(results))
 	switch {
 	case next == nil:
-		fmt.Fprintf(a.out, " Compare with ours: go run ./lab solution %s\n", results[len(results)-1].ID)
+		last := results[len(results)-1].ID
+		fmt.Fprintf(a.out, " Compare with ours: go run ./lab solution %s\n", last)
+		if file := a.untouchedAfter(last); file != "" {
+			fmt.Fprintf(a.out, "Next: edit %s\n", file)
+		}
 	case next.State == exercise.NotStarted:
 		fmt.Fprintf(a.out, " Next: edit %s\n", next.File)
 	default:
@@ -212,9 +221,24 @@ func (a *app) showNext(results []exercise.Result) {
 	}
 }
 
+// untouchedAfter is the file of the first exercise behind id in the course that was not begun; "" when there is none.
+func (a *app) untouchedAfter(id string) string {
+	all, err := exercise.All(a.root)
+	if err != nil {
+		return "" // it is only advice
+	}
+	behind := slices.IndexFunc(all, func(e exercise.Exercise) bool { return e.ID == id }) + 1
+	for _, e := range all[behind:] {
+		if untouched, err := e.Untouched(); err == nil && untouched {
+			return e.File()
+		}
+	}
+	return ""
+}
+
 // hint prints the hints that were asked for so far and one more. How many that are is kept in the cache: it is no
 // progress, and losing it does no harm.
-func (a *app) hint(name string) error {
+func (a *app) hint(name string, number []string) error {
 	e, err := a.oneExercise(name)
 	if err != nil {
 		return err
@@ -223,20 +247,41 @@ func (a *app) hint(name string) error {
 	if err != nil {
 		return err
 	}
-	file := filepath.Join(a.cache, "hints.json")
-	asked := map[string]int{}
-	if data, err := os.ReadFile(file); err == nil && json.Unmarshal(data, &asked) != nil {
-		asked = map[string]int{}
+	if len(number) > 0 {
+		n, err := strconv.Atoi(number[0])
+		if err != nil || n < 1 || n > len(hints) {
+			return usageError{fmt.Errorf("there is no hint %q; %s has hints 1 to %d", number[0], e.ID, len(hints))}
+		}
+		a.printHints(hints, n-1, n)
+		return nil
 	}
+	asked := a.hintsAsked()
 	asked[e.ID] = min(max(asked[e.ID], 0)+1, len(hints))
-	for i, h := range hints[:asked[e.ID]] {
-		fmt.Fprintf(a.out, "Hint %d of %d\n    %s\n\n", i+1, len(hints), strings.ReplaceAll(h, "\n", "\n    "))
-	}
+	a.printHints(hints, 0, asked[e.ID])
 	if asked[e.ID] < len(hints) {
 		fmt.Fprintln(a.out, "Ask again for more.")
 	} else {
 		fmt.Fprintln(a.out, "That was the last one. Our solution: go run ./lab solution", e.ID)
 	}
+	return a.rememberHints(asked)
+}
+
+func (a *app) printHints(hints []string, from, to int) {
+	for i := from; i < to; i++ {
+		fmt.Fprintf(a.out, "Hint %d of %d\n    %s\n\n", i+1, len(hints), strings.ReplaceAll(hints[i], "\n", "\n    "))
+	}
+}
+
+// hintsAsked is how many hints were asked for, by exercise.
+func (a *app) hintsAsked() map[string]int {
+	asked := map[string]int{}
+	if data, err := os.ReadFile(filepath.Join(a.cache, "hints.json")); err == nil && json.Unmarshal(data, &asked) != nil {
+		return map[string]int{}
+	}
+	return asked
+}
+
+func (a *app) rememberHints(asked map[string]int) error {
 	data, err := json.Marshal(asked)
 	if err != nil {
 		return err
@@ -244,7 +289,7 @@ func (a *app) hint(name string) error {
 	if err := os.MkdirAll(a.cache, 0o755); err != nil {
 		return a.cacheError(err)
 	}
-	if err := os.WriteFile(file, data, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(a.cache, "hints.json"), data, 0o644); err != nil {
 		return a.cacheError(err)
 	}
 	return nil
@@ -322,7 +367,12 @@ func (a *app) reset(name string) error {
 	default:
 		fmt.Fprintf(a.out, "%s is there again, as it was given.\n", e.File())
 	}
-	return nil
+	asked := a.hintsAsked()
+	if asked[e.ID] == 0 {
+		return nil
+	}
+	delete(asked, e.ID)
+	return a.rememberHints(asked)
 }
 
 // showExercises prints where the learner stands, and the next thing to do. It has to be quick and true: an untouched
@@ -338,7 +388,13 @@ func (a *app) showExercises(ctx context.Context) {
 	results, err := a.runner(ctx).Check(ctx, all)
 	fmt.Fprint(a.out, "\nExercises\n  ")
 	if err != nil {
-		fmt.Fprintf(a.out, "%d of them; go run ./lab check says which are solved\n", len(all))
+		untouched := 0
+		for _, e := range all {
+			if is, err := e.Untouched(); err == nil && is {
+				untouched++
+			}
+		}
+		fmt.Fprintf(a.out, "%d of %d begun; go run ./lab check says which are solved\n", len(all)-untouched, len(all))
 		return
 	}
 	a.showNext(results)

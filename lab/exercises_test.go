@@ -65,8 +65,8 @@ func TestCheckCommand(t *testing.T) {
 	l := newLab(t).withExercises()
 	code, stdout, stderr := l.run("check")
 	assert.Equal(t, 3, code, stderr)
-	assert.Equal(t, `01/half    not started  01-restclient/exercises/1-half/exercise.go
-01/again   not started  01-restclient/exercises/2-again/exercise.go
+	assert.Equal(t, `01/half      not started          01-restclient/exercises/1-half/exercise.go
+01/again     not started          01-restclient/exercises/2-again/exercise.go
 0 of 2 solved. Next: edit 01-restclient/exercises/1-half/exercise.go
 `, stdout)
 	assert.NotContains(t, l.log(), "go test", "what is untouched needs no test")
@@ -75,15 +75,24 @@ func TestCheckCommand(t *testing.T) {
 	l.env = append(l.env, "FAKE_TESTS="+says("2-again", "fail", "    exercise_test.go:9: seen: 1\n        expected: 2\n"), "FAKE_TEST_EXIT=1")
 	code, stdout, stderr = l.run("check", "01")
 	assert.Equal(t, 1, code, stderr)
-	assert.Contains(t, stdout, "01/again   fails        01-restclient/exercises/2-again/exercise.go\n\n    seen: 1\n    expected: 2\n\n0 of 2 solved. Stuck? go run ./lab hint 01/again\n")
+	assert.Contains(t, stdout, "01/again     fails                01-restclient/exercises/2-again/exercise.go\n\n    seen: 1\n    expected: 2\n\n0 of 2 solved. Stuck? go run ./lab hint 01/again\n")
 	assert.Contains(t, l.log(), "./01-restclient/exercises/2-again\n")
 
 	l.env = append(l.env, "FAKE_TESTS="+says("2-again", "pass", ""), "FAKE_TEST_EXIT=0")
 	code, stdout, stderr = l.run("check", "01/2")
 	assert.Zero(t, code, stderr)
-	assert.Contains(t, stdout, "01/again   solved ")
+	assert.Contains(t, stdout, "01/again     solved ")
 	assert.Contains(t, stdout, "1 of 1 solved. Compare with ours: go run ./lab solution 01/again\n")
+	assert.NotContains(t, stdout, "Next:", "it is the last one")
 	assert.Equal(t, 3, first(l.run("check")), "one is not started")
+	l.solve("1-half")
+	l.env = append(l.env, "FAKE_TESTS="+says("1-half", "pass", ""))
+	require.Zero(t, first(l.run("reset", "01/again")))
+	_, stdout, _ = l.run("check", "01/half")
+	assert.Contains(t, stdout, "1 of 1 solved. Compare with ours: go run ./lab solution 01/half\nNext: edit 01-restclient/exercises/2-again/exercise.go\n")
+	require.Zero(t, first(l.run("reset", "01/half")))
+	l.solve("2-again")
+	l.env = append(l.env, "FAKE_TESTS="+says("2-again", "pass", ""))
 
 	code, stdout, _ = l.run("check", "--json")
 	assert.Equal(t, 3, code)
@@ -122,7 +131,7 @@ func TestMapShowsExercises(t *testing.T) {
 	l.env = append(l.env, "FAKE_TESTS=", "FAKE_TEST_EXIT=2")
 	code, stdout, _ := l.run()
 	assert.Zero(t, code)
-	assert.Contains(t, stdout, "Exercises\n  2 of them; go run ./lab check says which are solved\n", "no state is made up")
+	assert.Contains(t, stdout, "Exercises\n  1 of 2 begun; go run ./lab check says which are solved\n", "no state is made up")
 }
 
 func TestHintCommand(t *testing.T) {
@@ -134,10 +143,18 @@ func TestHintCommand(t *testing.T) {
 		assert.Contains(t, stdout, want.has, i)
 		assert.NotContains(t, stdout, want.not, i)
 	}
-	_, stdout, _ := l.run("hint", "01/again")
+	_, stdout, _ := l.run("hint", "01/half", "2")
+	assert.Equal(t, "Hint 2 of 3\n    call it\n\n", stdout, "once more, and no other")
+	code, _, stderr := l.run("hint", "01/half", "4")
+	assert.Equal(t, 2, code)
+	assert.Contains(t, stderr, "01/half has hints 1 to 3")
+	require.Zero(t, first(l.run("reset", "01/half")))
+	_, stdout, _ = l.run("hint", "01/half")
+	assert.NotContains(t, stdout, "call it", "afresh begins at the first hint")
+	_, stdout, _ = l.run("hint", "01/again")
 	assert.NotContains(t, stdout, "call it", "another exercise begins at the first hint")
 	require.NoError(t, os.WriteFile(l.cache("hints.json"), []byte("no JSON"), 0o644))
-	code, stdout, stderr := l.run("hint", "1/1")
+	code, stdout, stderr = l.run("hint", "1/1")
 	assert.Zero(t, code, stderr)
 	assert.NotContains(t, stdout, "call it", "losing the count is harmless")
 	code, _, stderr = l.run("hint", "01")
@@ -190,12 +207,12 @@ func TestWatchCommand(t *testing.T) {
 	require.NoError(t, cmd.Start())
 	readUntil(t, stdout, "Watching.")
 	l.solve("2-again")
-	readUntil(t, stdout, "01/again   solved")
+	readUntil(t, stdout, "01/again     solved")
 	readUntil(t, stdout, "go run ./lab solution 01/again")
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
 	rest, err := io.ReadAll(stdout)
 	require.NoError(t, err)
-	assert.NotContains(t, string(rest), "01/half   ", "it does not go on by itself")
+	assert.NotContains(t, string(rest), "01/half     ", "it does not go on by itself")
 	assert.Equal(t, 130, exitOf(t, cmd.Wait()))
 }
 
@@ -260,7 +277,7 @@ func TestWatchChecksTheLastSave(t *testing.T) {
 	g.reached() // is interrupted
 	l.solve("2-again")
 	g.reached().Close()
-	readUntil(t, out, "01/half    solved")
+	readUntil(t, out, "01/half      solved")
 	readUntil(t, out, "2 of 2 solved.")
 	require.ErrorIs(t, stop(), context.Canceled)
 	assert.Contains(t, l.log(), "interrupted\n")

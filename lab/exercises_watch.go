@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -69,8 +70,9 @@ func (a *app) watchWith(ctx context.Context, name string, notify notifier) error
 		running  []exercise.Exercise
 		cancel   = func() {}
 		done     = make(chan checkDone)
+		checks   sync.WaitGroup
 	)
-	defer func() { cancel() }()
+	defer func() { cancel(); checks.Wait() }() // its progress line goes, too
 	start := func(changed []exercise.Exercise) {
 		if len(changed) == 0 {
 			return
@@ -84,7 +86,7 @@ func (a *app) watchWith(ctx context.Context, name string, notify notifier) error
 		running = changed
 		var checkCtx context.Context
 		checkCtx, cancel = context.WithCancel(ctx)
-		go func() {
+		checks.Go(func() {
 			results, err := a.checked(checkCtx, changed)
 			if checkCtx.Err() != nil {
 				return
@@ -93,7 +95,7 @@ func (a *app) watchWith(ctx context.Context, name string, notify notifier) error
 			case done <- checkDone{results, err}:
 			case <-checkCtx.Done():
 			}
-		}()
+		})
 	}
 	for {
 		select {
@@ -122,7 +124,7 @@ func (a *app) watchWith(ctx context.Context, name string, notify notifier) error
 			if d.err != nil {
 				return d.err
 			}
-			fmt.Fprintln(a.out)
+			fmt.Fprintf(a.out, "\n-- %s\n", time.Now().Format(time.TimeOnly))
 			for _, r := range d.results {
 				a.show(r)
 				if r.State == exercise.Solved {

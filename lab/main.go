@@ -22,7 +22,7 @@ import (
 // app is what every command works with.
 type app struct {
 	root  string // the repository: the directory of the go.mod that says `module client-go-lab`
-	cache string // built programs; removing it costs a build and nothing else
+	cache string // built programs; removing it costs a build, the count of hints, and the backups that reset made
 	state string // the cluster's directory, the same one localcluster chooses
 	goCmd string
 	in    io.Reader

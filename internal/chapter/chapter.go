@@ -21,7 +21,7 @@ const (
 	ExitOK          = 0
 	ExitFailed      = 1   // a step failed
 	ExitUsage       = 2   // an unknown step or flag
-	ExitInterrupted = 130 // Ctrl-C or SIGTERM: 128 + SIGINT, as a shell reports it
+	ExitInterrupted = 130 // Ctrl-C, SIGTERM or SIGHUP: 128 + SIGINT, as a shell reports it
 )
 
 // Flags are the flags that every chapter understands, before or after the step's name. They mean what they mean to kubectl.
@@ -55,9 +55,13 @@ type Chapter struct {
 
 // Main runs what args (without the program's name) ask for: a step by name, "all", the main step, or the menu for -h.
 // Steps write to stdout; errors go to stderr, one line each. It returns the exit code.
-// SIGINT and SIGTERM cancel the steps' context, so that they can clean up; a second one ends the program at once.
+// SIGINT, SIGTERM and SIGHUP cancel the steps' context, so that they can clean up; a second one ends the program at once.
 func (c Chapter) Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	// Whatever reads the output may stop reading ("| head"). That is no reason to leave without cleaning up, and what is
+	// written meanwhile is no second signal.
+	ctx, forget := signal.NotifyContext(ctx, syscall.SIGPIPE)
+	defer forget()
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	context.AfterFunc(ctx, stop) // from the first signal on, the next one has its usual effect
 

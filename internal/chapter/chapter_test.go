@@ -7,9 +7,12 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // sample is a chapter whose steps print their names and return what the test gives them.
@@ -138,6 +141,28 @@ func TestMainInterrupted(t *testing.T) {
 	assert.Equal(t, ExitInterrupted, c.Main(ctx, []string{"all"}, &stdout, &stderr))
 	assert.Equal(t, "00-sample: interrupted: context canceled\n", stderr.String())
 	assert.NotContains(t, stdout.String(), "three")
+}
+
+// When nobody reads the output any more, the step is cancelled, and cleans up although it goes on writing.
+func TestMainOnABrokenPipe(t *testing.T) {
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	require.NoError(t, r.Close())
+	defer w.Close()
+	cleanedUp := false
+	c := sample(nil)
+	c.Steps[0].Run = func(ctx context.Context, _ Flags, out io.Writer) error {
+		_, err := fmt.Fprintln(out, "hello")
+		assert.ErrorIs(t, err, syscall.EPIPE)
+		<-ctx.Done()
+		_, err = fmt.Fprintln(out, "cleaning up")
+		assert.ErrorIs(t, err, syscall.EPIPE)
+		cleanedUp = true
+		return ctx.Err()
+	}
+	var stderr bytes.Buffer
+	assert.Equal(t, ExitInterrupted, c.Main(t.Context(), nil, w, &stderr))
+	assert.True(t, cleanedUp)
 }
 
 func TestGuard(t *testing.T) {

@@ -78,9 +78,10 @@ func At(dir string) Exercise {
 }
 
 // Select picks what a learner may call it: nothing for all, 1, 01, 01-restclient or restclient for a chapter, and with
-// /hello, /1 or /1-hello one exercise.
+// /hello, /1 or /1-hello one exercise; also the learner's file, its directory, and hello alone if only one is called so.
 func Select(all []Exercise, name string) ([]Exercise, error) {
-	chapter, id, one := strings.Cut(strings.Trim(strings.TrimPrefix(name, "./"), "/"), "/")
+	name = strings.Trim(strings.TrimPrefix(name, "./"), "/")
+	chapter, id, one := strings.Cut(name, "/")
 	number, numberErr := strconv.Atoi(chapter)
 	var found []Exercise
 	var names []string
@@ -88,8 +89,18 @@ func Select(all []Exercise, name string) ([]Exercise, error) {
 		names = append(names, e.ID)
 		n, err := strconv.Atoi(e.Chapter[:2])
 		inChapter := name == "" || chapter == e.Chapter || chapter == e.Chapter[3:] || numberErr == nil && err == nil && n == number
-		if inChapter && (!one || id == e.Dir || id == e.Dir[:1] || id == e.Dir[2:]) {
+		if inChapter && (!one || id == e.Dir || id == e.Dir[:1] || id == e.Dir[2:]) || name == e.File() || name == path.Dir(e.File()) {
 			found = append(found, e)
+		}
+	}
+	if len(found) == 0 { // a word that only one exercise has
+		for _, e := range all {
+			if name == e.Dir[2:] {
+				found = append(found, e)
+			}
+		}
+		if len(found) > 1 {
+			found = nil
 		}
 	}
 	if len(found) == 0 {
@@ -168,7 +179,27 @@ func (e Exercise) Reset(backup string) (changed bool, err error) {
 	if err := os.MkdirAll(filepath.Dir(e.Path()), 0o755); err != nil {
 		return false, err
 	}
-	return true, os.WriteFile(e.Path(), []byte(pristine), 0o644)
+	if err := replaceFile(e.Path(), pristine); err != nil {
+		if text != "" {
+			err = fmt.Errorf("%w (what you had is in %s, too)", err, backup)
+		}
+		return false, err
+	}
+	return true, nil
+}
+
+// replaceFile writes a new file and puts it in the place of the old one: a full disk loses neither.
+func replaceFile(name, text string) error {
+	f, err := os.CreateTemp(filepath.Dir(name), ".exercise-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // nothing, once it has its new name
+	_, err = f.WriteString(text)
+	if err := errors.Join(err, f.Chmod(0o644), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
 }
 
 var hintHeading = regexp.MustCompile(`(?m)^## ([0-9]+)\n`)

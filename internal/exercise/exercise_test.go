@@ -190,6 +190,7 @@ func TestSelect(t *testing.T) {
 	for name, want := range map[string]string{
 		"": "01/one 01/two 12/one", "1": "01/one 01/two", "01": "01/one 01/two", "01-first": "01/one 01/two", "./01-first/": "01/one 01/two",
 		"first": "01/one 01/two", "01/two": "01/two", "1/2": "01/two", "first/2-two": "01/two", "12": "12/one", "12/1": "12/one",
+		"two": "01/two", "01-first/exercises/2-two/exercise.go": "01/two", "./12-last/exercises/1-one/": "12/one",
 	} {
 		found, err := Select(all, name)
 		require.NoError(t, err, name)

@@ -54,6 +54,9 @@ func (r Runner) run(ctx context.Context, exercises []Exercise, overlay map[strin
 		timeout = 30 * time.Second
 	}
 	args := []string{"test", "-json", "-run=^Test", "-timeout=" + timeout.String()}
+	if len(exercises) == 1 && overlay == nil { // with several, the first failure would end the others' tests, too
+		args = append(args, "-failfast") // the learner works on one failure at a time
+	}
 	if overlay != nil {
 		tmp, err := os.MkdirTemp("", "lab-overlay-")
 		if err != nil {
@@ -199,17 +202,19 @@ func (r Runner) Check(ctx context.Context, exercises []Exercise) ([]Result, erro
 	for _, e := range edited {
 		i := slices.IndexFunc(results, func(r Result) bool { return r.ID == e.ID })
 		outcomes[path.Dir(e.File())].judge(&results[i], r.Cluster)
-		if m := undefined.FindStringSubmatch(results[i].Message); m != nil {
-			results[i].Message += e.importHelp(m[1])
-		}
+		results[i].Message += e.importHelp(outcomes[path.Dir(e.File())].build)
 	}
 	return results, nil
 }
 
-var undefined = regexp.MustCompile(`exercise\.go:\S+ undefined: (\w+)$`)
+var undefined = regexp.MustCompile(`(?m)exercise\.go:\S+ undefined: (\w+)$`)
 
-// importHelp names the package that is called name in our solution: not everybody's editor adds imports.
-func (e Exercise) importHelp(name string) string {
+// importHelp names the packages of our solution that the compiler misses: not everybody's editor adds imports.
+func (e Exercise) importHelp(build string) (help string) {
+	missing := undefined.FindAllStringSubmatch(build, -1)
+	if missing == nil {
+		return ""
+	}
 	text, err := e.Solution()
 	if err != nil {
 		return ""
@@ -219,16 +224,17 @@ func (e Exercise) importHelp(name string) string {
 		return ""
 	}
 	for _, i := range f.Imports {
-		if importName(i) != name {
+		name := importName(i)
+		if !slices.ContainsFunc(missing, func(m []string) bool { return m[1] == name }) {
 			continue
 		}
 		line := i.Path.Value
 		if i.Name != nil {
 			line = name + " " + line
 		}
-		return "\nIf you mean the package, import it: " + line
+		help += "\nIf you mean the package, import it: " + line
 	}
-	return ""
+	return help
 }
 
 var stepTest = regexp.MustCompile(`^TestStep([0-9]+)`)
@@ -280,21 +286,29 @@ func skippedForWantOf(output, variable string) bool {
 // compilerSays picks the first error in the learner's file. One error hides every test of the package, and often brings
 // others with it.
 func compilerSays(build, file string) string {
-	first := ""
+	first, problem := "", "It does not compile:\n"
 	for line := range strings.Lines(build) {
+		if strings.HasPrefix(line, "# [") { // the heading of go vet
+			problem = "go vet refuses it:\n"
+		}
+		if strings.HasPrefix(line, "#") || strings.HasPrefix(line, "\t") { // a tab: more about the line before
+			continue
+		}
 		line = strings.TrimPrefix(strings.TrimSpace(line), "vet: ")
 		switch {
-		case strings.HasPrefix(line, "#") || line == "":
 		case strings.Contains(line, path.Base(path.Dir(file))+"/exercise.go:"):
-			return "It does not compile:\n" + strings.TrimSuffix(line, "; to add it:")
+			return problem + strings.TrimSuffix(line, "; to add it:")
 		case first == "":
 			first = line
 		}
 	}
-	if strings.Contains(first, "exercise_test.go:") {
+	switch {
+	case strings.Contains(first, "exercise_test.go:"):
 		first += "\nThe test calls your function as it was given: have its name, parameters or results changed?"
+	case strings.Contains(first, path.Base(path.Dir(file))+"/"):
+		first += "\nAn exercise is one file: move the other one out of this directory."
 	}
-	return "It does not compile:\n" + first
+	return problem + first
 }
 
 var (
@@ -302,15 +316,16 @@ var (
 	noise     = regexp.MustCompile(`^\s*(=== |--- |FAIL\b|ok\b|PASS\b|exit status)`)
 	panicAt   = regexp.MustCompile(`(?m)^\s*(?:\S*/)?(exercise\.go:[0-9]+)`)
 	panicText = regexp.MustCompile(`(?m)^panic: (.*)$`)
+	goroutine = regexp.MustCompile(`(?m)^goroutine [0-9]+ `) // a panic shows its stack; what only prints "panic:" does not
 )
 
 // words takes go's own words out of what a failing test printed. A panic becomes two lines, a timeout one.
 func words(output string) string {
-	if p := panicText.FindStringSubmatch(output); p != nil {
-		if strings.HasPrefix(p[1], "test timed out") {
-			return "The test did not come to an end: is there a loop that nothing stops?"
-		}
+	if p := panicText.FindStringSubmatch(output); p != nil && goroutine.MatchString(output) {
 		text := "Your code panics: " + strings.TrimSuffix(p[1], " [recovered, repanicked]")
+		if strings.HasPrefix(p[1], "test timed out") {
+			text = "The test did not come to an end: is there a loop that nothing stops?"
+		}
 		if at := panicAt.FindStringSubmatch(output); at != nil {
 			text += "\nat " + at[1]
 		}

@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -62,15 +64,33 @@ func Serve(t *testing.T, handler http.Handler) *rest.RESTClient {
 	return CoreClient(t, &rest.Config{Host: server.URL})
 }
 
-// Cluster returns the Config of the real API server for tests, or skips; see Kubeconfig.
+// mostRequests is how many requests a solution may send to the real API server in one test. No exercise needs half of them.
+const mostRequests = 200
+
+// Cluster returns the Config of the real API server for an exercise's test, or skips; see Kubeconfig. Exercises share
+// the cluster, so that one need not wait for another: each works in a Namespace of its own. A loop that never ends is
+// stopped by an error.
 func Cluster(t *testing.T) *rest.Config {
 	t.Helper()
-	config, err := clientcmd.BuildConfigFromFlags("", Kubeconfig(t))
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig(t))
 	if err != nil {
 		t.Fatal(err)
 	}
+	var sent atomic.Int32
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			if sent.Add(1) > mostRequests {
+				return nil, fmt.Errorf("you have sent %d requests: will that ever end?", mostRequests)
+			}
+			return next.RoundTrip(r)
+		})
+	})
 	return config
 }
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // CoreClient makes a RESTClient for the core group, without the client's own rate limit.
 func CoreClient(t *testing.T, config *rest.Config) *rest.RESTClient {
@@ -85,10 +105,26 @@ func CoreClient(t *testing.T, config *rest.Config) *rest.RESTClient {
 	return client
 }
 
-// Namespace makes a namespace for one test, and removes it afterwards.
+// namespaceLabel is on every namespace that a test of an exercise made.
+const namespaceLabel = "client-go-lab/exercise"
+
+// Namespace makes a namespace for one test, and removes it afterwards; and those that are left of tests that were
+// killed, as a newer save does to a check. Tests end after half a minute, so older ones are nobody's.
 func Namespace(t *testing.T, client rest.Interface) string {
 	t.Helper()
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "exercise-"}}
+	left := &corev1.NamespaceList{}
+	if err := client.Get().Resource("namespaces").Param("labelSelector", namespaceLabel).Do(t.Context()).Into(left); err != nil {
+		t.Fatal(err)
+	}
+	for _, namespace := range left.Items {
+		if namespace.DeletionTimestamp == nil && time.Since(namespace.CreationTimestamp.Time) > 2*time.Minute {
+			err := client.Delete().Resource("namespaces").Name(namespace.Name).Do(t.Context()).Error()
+			if err != nil && !apierrors.IsNotFound(err) {
+				t.Fatal(err)
+			}
+		}
+	}
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "exercise-", Labels: map[string]string{namespaceLabel: ""}}}
 	if err := client.Post().Resource("namespaces").Body(namespace).Do(t.Context()).Into(namespace); err != nil {
 		t.Fatal(err)
 	}

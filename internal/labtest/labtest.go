@@ -18,11 +18,17 @@ const Env = "LAB_TEST_KUBECONFIG"
 // chapter does to a cluster (a new kind of object, a group that does not answer) another one would see.
 func Kubeconfig(t *testing.T) string {
 	t.Helper()
+	path := kubeconfig(t)
+	reserve(t, path+".tests")
+	return path
+}
+
+func kubeconfig(t *testing.T) string {
+	t.Helper()
 	path := os.Getenv(Env)
 	if path == "" {
 		t.Skipf("not run: it needs a real API server; go run ./lab test starts one (or set %s)", Env)
 	}
-	reserve(t, path+".tests")
 	return path
 }
 

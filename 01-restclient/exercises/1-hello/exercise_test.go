@@ -1,6 +1,7 @@
 package hello
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 
@@ -17,16 +19,29 @@ import (
 func TestMain(m *testing.M) { labtest.Exercise(m) }
 
 // garden is a cluster with four pods. It notes the last request.
-type garden struct{ request string }
+type garden struct{ request, path, selector string }
 
 func (g *garden) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.request = r.Method + " " + r.URL.RequestURI()
 	namespace := strings.TrimSuffix(strings.TrimPrefix(r.URL.Path, "/api/v1/namespaces/"), "/pods")
-	selector, err := fields.ParseSelector(r.URL.Query().Get("fieldSelector"))
-	if err != nil || !strings.HasPrefix(r.URL.Path, "/api/v1/") {
+	if r.URL.Path != "/api/v1/pods" && r.URL.Path != "/api/v1/namespaces/"+namespace+"/pods" {
 		http.NotFound(w, r)
 		return
 	}
+	selector, err := fields.ParseSelector(r.URL.Query().Get("fieldSelector"))
+	if err == nil {
+		selector, err = selector.Transform(func(field, value string) (string, string, error) {
+			if field != "spec.nodeName" {
+				return "", "", fmt.Errorf("field label not supported: %s", field)
+			}
+			return field, value, nil
+		})
+	}
+	if err != nil {
+		labtest.SendError(w, apierrors.NewBadRequest(err.Error()))
+		return
+	}
+	g.path, g.selector = r.URL.Path, selector.String()
 	list := corev1.PodList{TypeMeta: metav1.TypeMeta{Kind: "PodList", APIVersion: "v1"}}
 	for _, pod := range []struct{ namespace, name, node string }{
 		{"garden", "rose", "north"}, {"garden", "tulip", "south"}, {"kitchen", "basil", "north"}, {"kitchen", "mint", "south"},
@@ -49,30 +64,51 @@ func TestStep1PodNames(t *testing.T) {
 	if api.request == "GET /api/v1/pods" {
 		idea = "a request without Namespace(...) asks for every namespace: you listed every namespace"
 	}
-	checkNames(t, api, got, err, "rose tulip", idea)
+	check(t, outcome(api.request, got, err), outcome("GET /api/v1/namespaces/garden/pods", []string{"rose", "tulip"}, nil), idea)
 }
 
 func TestStep2PodsOnNode(t *testing.T) {
 	api := &garden{}
 	got, err := PodsOnNode(t.Context(), labtest.Serve(t, api), "north")
-	checkNames(t, api, got, err, "garden/rose kitchen/basil", "the fields of ListOptions go into the URL with VersionedParams")
-	if !strings.Contains(api.request, "fieldSelector=") {
-		labtest.Unexpected(t, api.request, "the same with ?fieldSelector=spec.nodeName%3Dnorth",
-			"let the server choose: whoever filters on the client pays for every pod of the cluster")
+	request, want := "GET /api/v1/pods?fieldSelector=spec.nodeName%3Dnorth", []string{"garden/rose", "kitchen/basil"}
+	right := api.path == "/api/v1/pods" && api.selector == "spec.nodeName=north"
+	if right {
+		request = api.request // there is more than one way to write it
 	}
+	idea := "the fields of ListOptions go into the URL with VersionedParams"
+	switch {
+	case right && len(got) == 0:
+		idea = "the request is right, and the answer is there: decode it with Into, into a PodList"
+	case right:
+		idea = "the request is right; return namespace/name of every pod in the answer"
+	case apierrors.IsBadRequest(err):
+		idea = "a field selector is a field's path, = and a value"
+	case apierrors.IsNotFound(err):
+		idea = "there is no such URL: compare it with the one that is expected"
+	case strings.HasPrefix(api.request, "GET /api/v1/namespaces/"):
+		idea = "a node has pods of all namespaces: no Namespace(...) here"
+	case slices.Equal(got, want):
+		idea = "let the server choose: whoever filters on the client pays for every pod of the cluster"
+	}
+	check(t, outcome(api.request, got, err), outcome(request, want, nil), idea)
 }
 
-func checkNames(t *testing.T, api *garden, got []string, err error, want, idea string) {
-	t.Helper()
-	seen := fmt.Sprintf("%s; result: %s", api.request, strings.Join(got, " "))
-	if api.request == "" {
-		seen = "no request at all"
+// outcome is what a request brought, in one line.
+func outcome(request string, names []string, err error) string {
+	if request == "" {
+		return "no request at all"
 	}
+	text := fmt.Sprintf("%s; result: %s", request, cmp.Or(strings.Join(names, " "), "nothing"))
 	if err != nil {
-		seen += fmt.Sprintf("; error: %v", err)
+		text += fmt.Sprintf("; error: %v", err)
 	}
-	if err != nil || strings.Join(got, " ") != want {
-		labtest.Unexpected(t, seen, want, idea)
+	return text
+}
+
+func check(t *testing.T, seen, expected, idea string) {
+	t.Helper()
+	if seen != expected {
+		labtest.Unexpected(t, seen, expected, idea)
 	}
 }
 

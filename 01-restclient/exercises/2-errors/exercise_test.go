@@ -53,16 +53,27 @@ func get(t *testing.T, client rest.Interface, resource, name string) error {
 func check(t *testing.T, err error, want Verdict, idea string) {
 	t.Helper()
 	if got := Explain(err); got != want {
-		labtest.Unexpected(t, fmt.Sprintf("Explain says %q of the error %q (%T)", got, err, err), fmt.Sprintf("%q", want), idea)
+		labtest.Unexpected(t, fmt.Sprintf("Explain says %q of the %T: %v", got, err, err), fmt.Sprintf("%q", want), idea)
 	}
 }
 
 func TestStep1WhatTheServerSaid(t *testing.T) {
 	client := fake(t)
-	check(t, get(t, client, "pods", "nobody"), Missing, ideaSaid)
-	check(t, get(t, client, "secrets", "nobody"), Refused, ideaSaid)
-	check(t, get(t, client, "pods", "broken"), Unknown, ideaSaid)
-	check(t, fmt.Errorf("get my pod: %w", get(t, client, "pods", "nobody")), Missing, ideaSaid)
+	said := func(err error, want Verdict) {
+		t.Helper()
+		idea := ideaSaid
+		switch Explain(err) { // what a later step has spoilt
+		case NoAnswer:
+			idea = "noAnswer (step 2) says yes too often: Explain asks it before serverSaid; " + ideaNoAnswer
+		case WrongURL:
+			idea = "wrongURL (step 3) says yes too often: Explain asks it before serverSaid; " + ideaTwo404
+		}
+		check(t, err, want, idea)
+	}
+	said(get(t, client, "pods", "nobody"), Missing)
+	said(get(t, client, "secrets", "nobody"), Refused)
+	said(get(t, client, "pods", "broken"), Unknown)
+	said(fmt.Errorf("get my pod: %w", get(t, client, "pods", "nobody")), Missing)
 }
 
 func TestStep2NoAnswer(t *testing.T) {

@@ -91,9 +91,38 @@ func list(version string, names ...string) corev1.ConfigMapList {
 	return l
 }
 
+const lifetime = 4 * time.Second // of a follower's context
+
+const (
+	ideaClosed = "a closed channel gives zero events, at once and for ever: range ends there, and so must every other loop"
+	ideaEnds   = "Follow ends when its context does, and with every error that a new stream does not mend"
+)
+
+// endless says that a loop of an earlier test goes on in the background: the tests after it would tell nothing new.
+var endless bool
+
+// ends waits until f has come back, for a little longer than a follower's context lives.
+func ends(t *testing.T, what, idea string, f func() error) error {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(lifetime + time.Second):
+		endless = true
+		labtest.Unexpected(t, what+" does not come back", "that it does", idea)
+		return nil
+	}
+}
+
 // follower tells its news to the returned list, and ends its context when there are as many as wanted.
 func follower(t *testing.T, s *script, wanted int) (*Follower, *[]string, context.Context) {
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	t.Helper()
+	if endless {
+		t.Fatal("not run: an earlier test does not come to an end")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), lifetime)
 	t.Cleanup(cancel)
 	news := new([]string)
 	f := &Follower{Client: labtest.Serve(t, s), Namespace: "default", Version: "7"}
@@ -129,7 +158,10 @@ func TestStep2Read(t *testing.T) {
 	f, news, ctx := follower(t, s, 0)
 	stream, err := f.Open(ctx)
 	if err == nil {
-		err = f.Read(ctx, stream)
+		err = ends(t, "the server has ended the stream, and Read", ideaClosed, func() error { return f.Read(ctx, stream) })
+	}
+	if ctx.Err() != nil {
+		labtest.Unexpected(t, "Read came back when its context had ended", "that it does so when the stream has ended", ideaClosed)
 	}
 	got := fmt.Sprintf("%s; error: %v", strings.Join(*news, ", "), err)
 	if want := "ADDED c, MODIFIED c, DELETED c; error: <nil>"; got != want {
@@ -145,7 +177,7 @@ func TestStep2Error(t *testing.T) {
 	f, _, ctx := follower(t, s, 0)
 	stream, err := f.Open(ctx)
 	if err == nil {
-		err = f.Read(ctx, stream)
+		err = ends(t, "the server has ended the stream, and Read", ideaClosed, func() error { return f.Read(ctx, stream) })
 	}
 	if !apierrors.IsResourceExpired(err) {
 		labtest.Unexpected(t, fmt.Sprintf("error: %v", err), "the 410 that the stream brought",
@@ -169,7 +201,7 @@ func TestStep3Follow(t *testing.T) {
 	}
 	want := []string{"LISTED a", "ADDED b", "LISTED b c", "LISTED d", "MODIFIED d"}
 	f, news, ctx := follower(t, s, len(want))
-	err := f.Follow(ctx)
+	err := ends(t, "Follow", ideaEnds+". And "+ideaClosed, func() error { return f.Follow(ctx) })
 	if got := strings.Join(*news, ", "); got != strings.Join(want, ", ") {
 		labtest.Unexpected(t, fmt.Sprintf("%s; error: %v\n          after the requests: %s", got, err, strings.Join(s.requests, ", ")), strings.Join(want, ", "),
 			"a stream that ends is no error: go on from the last resourceVersion. On a 410 that is too old: list again")
@@ -184,7 +216,7 @@ func TestStep3OtherErrors(t *testing.T) {
 	forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "configmaps"}, "", nil)
 	s := &script{lists: []corev1.ConfigMapList{list("10", "a"), list("20", "a")}, streams: []any{forbidden, forbidden, forbidden}}
 	f, _, ctx := follower(t, s, 0)
-	if err := f.Follow(ctx); !apierrors.IsForbidden(err) {
+	if err := ends(t, "the server refuses every watch with a 403, and Follow", ideaEnds, func() error { return f.Follow(ctx) }); !apierrors.IsForbidden(err) {
 		labtest.Unexpected(t, fmt.Sprintf("error: %v, after the requests: %s", err, strings.Join(s.requests, ", ")), "the 403 that the server sent",
 			"only a 410 is mended by listing again; return what a new stream does not mend")
 	}
@@ -193,6 +225,9 @@ func TestStep3OtherErrors(t *testing.T) {
 // The same on a real API server.
 func TestStep3RealServer(t *testing.T) {
 	client := labtest.CoreClient(t, labtest.Cluster(t))
+	if endless {
+		t.Fatal("not run: an earlier test does not come to an end")
+	}
 	namespace := labtest.Namespace(t, client)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
