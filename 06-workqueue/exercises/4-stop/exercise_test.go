@@ -1,4 +1,4 @@
-package drain
+package stop
 
 import (
 	"context"

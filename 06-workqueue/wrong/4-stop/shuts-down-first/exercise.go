@@ -1,5 +1,5 @@
-// Package drain is a sample of a typical mistake: the queue is shut down while somebody still puts keys in.
-package drain
+// Package stop is a sample of a typical mistake: the queue is shut down while somebody still puts keys in.
+package stop
 
 import (
 	"context"

@@ -1,5 +1,5 @@
-// Package drain starts workers, and stops them so that nothing is lost.
-package drain
+// Package stop starts workers, and stops them so that nothing is lost.
+package stop
 
 import (
 	"context"
@@ -45,17 +45,30 @@ func (p *Program) processNext(ctx context.Context) bool {
 
 // start starts p.Workers goroutines that process keys until there will be no more.
 func (p *Program) start(ctx context.Context, workers *sync.WaitGroup) {
-	// TODO 1: start them with workers.Go, so that they can be waited for
+	// lab:begin 1 start them with workers.Go, so that they can be waited for
+	for range p.Workers {
+		workers.Go(func() {
+			for p.processNext(ctx) {
+			}
+		})
+	}
+	// lab:end
 }
 
 // stop ends everything in the right order.
 func (p *Program) stop(producer, workers *sync.WaitGroup) {
-	// TODO 2: three things: wait for the producer, shut the queue down, wait for the workers. In which order?
+	// lab:begin 2 three things: wait for the producer, shut the queue down, wait for the workers. In which order?
+	producer.Wait()
 	p.Queue.ShutDown()
+	workers.Wait()
+	// lab:stub p.Queue.ShutDown()
+	// lab:end
 }
 
 // workContext returns the context for the workers' requests. It has ctx's values, but goes on when ctx ends.
 func workContext(ctx context.Context) (context.Context, context.CancelFunc) {
-	// TODO 3: cut it off from ctx's end: else whoever is at work when you press Ctrl-C, fails
-	return context.WithCancel(ctx)
+	// lab:begin 3 cut it off from ctx's end: else whoever is at work when you press Ctrl-C, fails
+	return context.WithCancel(context.WithoutCancel(ctx))
+	// lab:stub return context.WithCancel(ctx)
+	// lab:end
 }

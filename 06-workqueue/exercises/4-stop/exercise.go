@@ -1,5 +1,5 @@
-// Package drain is a sample of a typical mistake: one context for everything.
-package drain
+// Package stop starts workers, and stops them so that nothing is lost.
+package stop
 
 import (
 	"context"
@@ -8,8 +8,6 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 )
-
-// want: tea:context canceled
 
 // A Program has a producer that puts keys into a queue, and workers.
 type Program struct {
@@ -47,22 +45,17 @@ func (p *Program) processNext(ctx context.Context) bool {
 
 // start starts p.Workers goroutines that process keys until there will be no more.
 func (p *Program) start(ctx context.Context, workers *sync.WaitGroup) {
-	for range p.Workers {
-		workers.Go(func() {
-			for p.processNext(ctx) {
-			}
-		})
-	}
+	// TODO 1: start them with workers.Go, so that they can be waited for
 }
 
 // stop ends everything in the right order.
 func (p *Program) stop(producer, workers *sync.WaitGroup) {
-	producer.Wait()
+	// TODO 2: three things: wait for the producer, shut the queue down, wait for the workers. In which order?
 	p.Queue.ShutDown()
-	workers.Wait()
 }
 
 // workContext returns the context for the workers' requests. It has ctx's values, but goes on when ctx ends.
 func workContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	// TODO 3: cut it off from ctx's end: else whoever is at work when you press Ctrl-C, fails
 	return context.WithCancel(ctx)
 }
