@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -121,6 +122,19 @@ func TestLeftoversOfAnEarlierRun(t *testing.T) {
 	requireEmpty(t.Context(), t, client)
 	_, err := client.CoreV1().ConfigMaps(labNamespace).Get(t.Context(), "stranger", metav1.GetOptions{})
 	require.NoError(t, err, "what is not ours was touched")
+}
+
+// What cannot be cleaned up is said: the reader has to do it.
+func TestCleanUpFails(t *testing.T) {
+	client := newFake()
+	client.PrependReactor("delete", "configmaps", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		if action.(clienttesting.DeleteAction).GetName() == "tea" {
+			return true, nil, errors.New("not today")
+		}
+		return false, nil, nil
+	})
+	err := onFake(quiet(t), client, &chaptertest.CancelAt{Word: "never", Cancel: func() {}})
+	require.EqualError(t, err, "clean up the namespace client-go-lab: not today")
 }
 
 // strangers counts the events for a ConfigMap without our label that the kitchen's informer hears of, though it selects
