@@ -46,6 +46,7 @@ func (p *Program) processNext(ctx context.Context) bool {
 // start starts p.Workers goroutines that process keys until there will be no more.
 func (p *Program) start(ctx context.Context, workers *sync.WaitGroup) {
 	// TODO 1: start them with workers.Go, so that they can be waited for
+	_ = p.processNext
 }
 
 // stop ends everything in the right order.
