@@ -32,7 +32,7 @@ func delay(ctx context.Context, out io.Writer) error {
 			work: func(string, int) (int, error) { return 4, nil }}},
 		{"0 and less: at once", scene{at: map[int]func(keyQueue){
 			0: func(queue keyQueue) { queue.AddAfter("tea", -time.Hour) }}}},
-		{"again and again: every worker loop's way to look at something from time to time", scene{at: map[int]func(keyQueue){0: addTea},
+		{"again and again: how to look at something from time to time", scene{at: map[int]func(keyQueue){0: addTea},
 			finish: func(queue keyQueue, key string, _ error) {
 				queue.Forget(key)
 				queue.AddAfter(key, 30*ms)

@@ -16,7 +16,7 @@ import (
 // drain shuts queues down.
 func drain(ctx context.Context, out io.Writer) error {
 	fmt.Fprint(out, legend)
-	fmt.Fprintln(out, "-- ShutDown at 20 ms: what was queued is still done, what was delayed is not, and nothing new comes in")
+	fmt.Fprintln(out, "-- ShutDown at 15 ms: what was queued is still done, what was delayed is not, and nothing new comes in")
 	if err := play(ctx, out, scene{columns: 24, at: map[int]func(keyQueue){
 		0: func(queue keyQueue) {
 			queue.Add("tea")
@@ -25,7 +25,7 @@ func drain(ctx context.Context, out io.Writer) error {
 			queue.AddAfter("soup", 50*time.Millisecond)
 		},
 		2: addTea, // is at the worker: dirty
-		4: func(queue keyQueue) { queue.ShutDown(); queue.Add("cake") },
+		3: func(queue keyQueue) { queue.ShutDown(); queue.Add("cake") },
 	}, work: func(key string, _ int) (int, error) {
 		if key == "toast" {
 			return 4, errBurnt // its retry is a delay, too

@@ -98,7 +98,7 @@ toast         ###o
 -- 0 and less: at once
        |0s       |50ms     |100ms
 tea    #o
--- again and again: every worker loop's way to look at something from time to time
+-- again and again: how to look at something from time to time
        |0s       |50ms     |100ms
 tea    #o......#o......#o......
 `},
@@ -141,10 +141,10 @@ old-5  qqqqqqqq#o
 `},
 	"drain": {`q in the queue    # at a worker, ! and added again meanwhile    o done, x failed
 . waiting for its delay    ? handed out, at no worker, never given back
--- ShutDown at 20 ms: what was queued is still done, what was delayed is not, and nothing new comes in
+-- ShutDown at 15 ms: what was queued is still done, what was delayed is not, and nothing new comes in
        |0s       |50ms     |100ms
 eggs   qqqq###o
-soup   .....
+soup   ....
 tea    ##!oqqqqqqqq###o
 toast  qqqqqqqq###x
 -- ShutDownWithDrain waits for what is at a worker, not for what is in the queue

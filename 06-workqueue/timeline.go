@@ -56,7 +56,7 @@ func timeline(ctx context.Context, client kubernetes.Interface, namespace string
 	fmt.Fprintf(out, "in the queue: %d\n", k.queue.Len())
 
 	fmt.Fprintln(out, "-- three workers")
-	for range 3 {
+	for range 3 { // with ctx: on Ctrl-C there is nothing worth finishing here. The step drain does it better
 		workers.Go(func() { k.runWorker(ctx) })
 	}
 	if err := k.trace.until(ctx, "eggs 1, tea 2 and toast 3 times done", func(t *trace) bool {
