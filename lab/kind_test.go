@@ -34,7 +34,7 @@ func newKindWorld(t *testing.T) *kindWorld {
 		require.NoError(t, os.MkdirAll(d, 0o755))
 	}
 	// Only what the scripts may need: the machine's own docker must not be found.
-	for _, tool := range strings.Fields("bash env dirname mktemp rm mkdir cp touch cat sed head tail tr grep awk sort tee tar paste comm cut id sleep") {
+	for _, tool := range strings.Fields("bash env dirname mktemp rm mkdir cp ln touch cat sed head tail tr grep awk sort tee tar paste comm cut id sleep") {
 		path, err := exec.LookPath(tool)
 		require.NoError(t, err)
 		require.NoError(t, os.Symlink(path, filepath.Join(bin, tool)))
@@ -285,6 +285,7 @@ func TestChapterOnKind(t *testing.T) {
 		"another output": {"go-test-fails", "--- FAIL: TestAll", 1, "the output on kind is not what the chapter's tests expect"},
 		"no TestAll":     {"", "", 1, "01-restclient has no test TestAll"},
 		"left behind":    {"left", "configmap/kettle", 1, "the steps left behind in client-go-lab: configmap/kettle"},
+		"left outside":   {"left-in-cluster", "crd/cups", 1, "the steps left behind in the whole cluster: crd/cups"},
 	} {
 		for _, state := range []string{"absent", "running", "exited"} {
 			t.Run(name+", "+state, func(t *testing.T) {

@@ -13,7 +13,7 @@
   control_plane=$cluster-control-plane
   lab_namespace=client-go-lab             # where the chapters' steps write
   samples_namespace=client-go-lab-samples # where the chapters' kind.sh files put the sample workloads, and nobody else
-  sample_image=client-go-lab/sample:1     # scripts/sample; a new program there needs a new number, as in workloads.yaml
+  sample_image=client-go-lab/sample:2     # scripts/sample; a new program there needs a new number, as in workloads.yaml
 }
 
 image=${KIND_NODE_IMAGE:-}
@@ -305,13 +305,14 @@ sample_refs() {
 
 # load_sample_image builds the sample image and loads it into the nodes that do not have it, and sets loaded_nodes to them.
 load_sample_image() {
-  local dir=$work/sample arch node
+  local dir=$work/sample arch node name
   for node in $(nodes); do
     [ -n "$(sample_refs "$node")" ] || loaded_nodes=${loaded_nodes:+$loaded_nodes,}$node
   done
   [ -n "$loaded_nodes" ] || return 0
   say "Building the sample image and loading it into the nodes"
-  mkdir -p "$dir"
+  mkdir -p "$dir/bin"
+  for name in echo cat false; do ln -sf /sample "$dir/bin/$name"; done
   arch=$(docker version --format '{{.Server.Arch}}')
   CGO_ENABLED=0 GOOS=linux GOARCH=$arch go -C "$root" build -trimpath -ldflags='-s -w' -o "$dir/sample" ./scripts/sample
   cp "$root/scripts/sample/Dockerfile" "$dir"
@@ -452,7 +453,9 @@ check_output() {
 # check_nothing_left makes sure that the steps cleaned up behind themselves.
 check_nothing_left() {
   local lab_after left
-  say "Looking for what the steps left in the namespace $lab_namespace"
+  say "Looking for what the steps left in the namespace $lab_namespace, and in the whole cluster"
+  left=$(node_kubectl get crd,apiservices,clusterroles,clusterrolebindings,priorityclasses --selector=client-go-lab/chapter --output=name)
+  [ -z "$left" ] || die "the steps left behind in the whole cluster: $(tr '\n' ' ' <<<"$left")"
   lab_after=$(list_namespace "$lab_namespace")
   left=$(comm -13 <(printf '%s\n' "$lab_before") <(printf '%s\n' "$lab_after"))
   [ -z "$left" ] || die "the steps left behind in $lab_namespace: $(tr '\n' ' ' <<<"$left")"

@@ -57,10 +57,15 @@ type Chapter struct {
 // Steps write to stdout; errors go to stderr, one line each. It returns the exit code.
 // SIGINT, SIGTERM and SIGHUP cancel the steps' context, so that they can clean up; a second one ends the program at once.
 func (c Chapter) Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	// Whatever reads the output may stop reading ("| head"). That is no reason to leave without cleaning up, and what is
-	// written meanwhile is no second signal.
-	ctx, forget := signal.NotifyContext(ctx, syscall.SIGPIPE)
-	defer forget()
+	// Whatever reads the output may stop reading ("| head"). That is no reason to leave without cleaning up: the step is
+	// cancelled when a write to the output fails. The signal that comes with it would end the program, so it is caught. It
+	// says nothing by itself: it also comes when a connection breaks.
+	pipe := make(chan os.Signal, 1)
+	signal.Notify(pipe, syscall.SIGPIPE)
+	defer signal.Stop(pipe)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stdout = &output{stdout, cancel}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	context.AfterFunc(ctx, stop) // from the first signal on, the next one has its usual effect
@@ -100,6 +105,20 @@ func (c Chapter) Main(ctx context.Context, args []string, stdout, stderr io.Writ
 		}
 	}
 	return ExitOK
+}
+
+// output is where a step writes. It cancels the step when nobody reads that any more.
+type output struct {
+	io.Writer
+	cancel context.CancelFunc
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	n, err := o.Writer.Write(b)
+	if err != nil {
+		o.cancel()
+	}
+	return n, err
 }
 
 // parse reads flags wherever they stand: package flag stops at the first argument that is not one, so go on after it.

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"runtime"
 	"syscall"
 	"testing"
 
@@ -163,6 +165,30 @@ func TestMainOnABrokenPipe(t *testing.T) {
 	var stderr bytes.Buffer
 	assert.Equal(t, ExitInterrupted, c.Main(t.Context(), nil, w, &stderr))
 	assert.True(t, cleanedUp)
+}
+
+// A connection that breaks brings the same signal, SIGPIPE, and is none of the frame's business.
+func TestMainOnABrokenConnection(t *testing.T) {
+	c := sample(nil)
+	c.Steps[0].Run = func(ctx context.Context, _ Flags, _ io.Writer) error {
+		r, w, err := os.Pipe()
+		require.NoError(t, err)
+		defer w.Close()
+		require.NoError(t, r.Close())
+		seen := make(chan os.Signal, 2)
+		signal.Notify(seen, syscall.SIGPIPE)
+		defer signal.Stop(seen)
+		for range 2 { // when the second one has come, the first has been everywhere
+			_, err = w.WriteString("hello")
+			assert.ErrorIs(t, err, syscall.EPIPE)
+			if runtime.GOOS != "windows" { // which has no such signal
+				<-seen
+			}
+		}
+		return ctx.Err()
+	}
+	var stdout, stderr bytes.Buffer
+	assert.Equal(t, ExitOK, c.Main(t.Context(), nil, &stdout, &stderr), stderr.String())
 }
 
 func TestGuard(t *testing.T) {

@@ -1,0 +1,224 @@
+package counter
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
+
+	"client-go-lab/internal/labtest"
+)
+
+func TestMain(m *testing.M) { labtest.Exercise(m) }
+
+const (
+	ideaVersion = "an Update that carries the resourceVersion of what you read says: only if this is still the latest. Without one it overwrites whatever is there"
+	ideaRetry   = "a conflict says that what you read is old: RetryOnConflict calls you again, and you read again, inside of it"
+)
+
+// server keeps one ConfigMap, "steps", as an API server does: with a resourceVersion that every write changes, and that
+// a write must carry, if it carries one. (The fake clientset accepts every write: it never sets a resourceVersion.)
+type server struct {
+	sync.Mutex
+	count, version int
+	rival          int        // so many times does somebody else add one, each time right after the ConfigMap was read
+	refuse         error      // instead of an answer to a write
+	requests       []string   // "GET 1", "PUT 1": with the resourceVersion that was sent or received
+	labels         [][]string // the keys of the labels that were written
+}
+
+func (s *server) configMap() *corev1.ConfigMap {
+	return &corev1.ConfigMap{
+		TypeMeta:   metav1.TypeMeta{Kind: "ConfigMap", APIVersion: "v1"},
+		ObjectMeta: metav1.ObjectMeta{Name: "steps", Namespace: "default", ResourceVersion: strconv.Itoa(s.version), Labels: map[string]string{"keep": "me"}},
+		Data:       map[string]string{"count": strconv.Itoa(s.count)},
+	}
+}
+
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.Lock()
+	defer s.Unlock()
+	configMaps := schema.GroupResource{Resource: "configmaps"}
+	switch {
+	case len(s.requests) >= 100:
+		labtest.SendError(w, apierrors.NewBadRequest("you have sent 100 requests: will that ever end?"))
+	case r.URL.Path != "/api/v1/namespaces/default/configmaps/steps":
+		labtest.SendError(w, apierrors.NewNotFound(configMaps, r.URL.Path))
+	case r.Method == http.MethodGet:
+		s.requests = append(s.requests, fmt.Sprint("GET ", s.version))
+		answer := s.configMap()
+		if s.rival > 0 {
+			s.rival, s.count, s.version = s.rival-1, s.count+1, s.version+1
+		}
+		labtest.SendJSON(w, http.StatusOK, answer)
+	case r.Method == http.MethodPut:
+		var sent corev1.ConfigMap
+		if err := json.NewDecoder(r.Body).Decode(&sent); err != nil {
+			labtest.SendError(w, apierrors.NewBadRequest(err.Error()))
+			return
+		}
+		s.requests = append(s.requests, strings.TrimSpace("PUT "+sent.ResourceVersion))
+		var refused *apierrors.StatusError
+		switch {
+		case errors.As(s.refuse, &refused):
+			labtest.SendError(w, refused)
+			return
+		case sent.ResourceVersion != "" && sent.ResourceVersion != strconv.Itoa(s.version):
+			labtest.SendError(w, apierrors.NewConflict(configMaps, sent.Name, errors.New("the object has been modified; please apply your changes to the latest version and try again")))
+			return
+		}
+		count, err := strconv.Atoi(sent.Data["count"])
+		if err != nil {
+			labtest.SendError(w, apierrors.NewBadRequest("data.count is no number"))
+			return
+		}
+		var keys []string
+		for key := range sent.Labels {
+			keys = append(keys, key)
+		}
+		s.labels = append(s.labels, keys)
+		s.count, s.version = count, s.version+1
+		labtest.SendJSON(w, http.StatusOK, s.configMap())
+	default:
+		labtest.SendError(w, apierrors.NewMethodNotSupported(configMaps, r.Method+" (this exercise is about Get and Update)"))
+	}
+}
+
+func start(t *testing.T, s *server) corev1client.ConfigMapInterface {
+	srv := httptest.NewServer(s)
+	t.Cleanup(srv.Close)
+	return client(t, &rest.Config{Host: srv.URL, ContentConfig: rest.ContentConfig{ContentType: "application/json"}}, "default")
+}
+
+func client(t *testing.T, config *rest.Config, namespace string) corev1client.ConfigMapInterface {
+	config = rest.CopyConfig(config)
+	config.QPS = -1
+	c, err := corev1client.NewForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.ConfigMaps(namespace)
+}
+
+// seen is what happened, in a line.
+func (s *server) seen(got int, err error) string {
+	seen := fmt.Sprintf("result %d, the server has %d, after the requests: %s", got, s.count, strings.Join(s.requests, ", "))
+	if err != nil {
+		seen = fmt.Sprintf("error: %v; %s", err, seen)
+	}
+	return seen
+}
+
+func TestStep1Alone(t *testing.T) {
+	s := &server{count: 5, version: 1}
+	got, err := tryOnce(t.Context(), start(t, s), "steps")
+	if err != nil || got != 6 || s.count != 6 {
+		labtest.Unexpected(t, s.seen(got, err), "result 6, the server has 6", "the typed client changes nothing by itself: what you change in the object in your hands, you must send")
+	}
+	if len(s.labels) != 1 || !slices.Equal(s.labels[0], []string{"keep"}) {
+		labtest.Unexpected(t, fmt.Sprintf("written with the labels %v", s.labels), "the labels that were there: keep",
+			"an Update replaces the whole object: send back what you read, with your change in it")
+	}
+}
+
+func TestStep1Rival(t *testing.T) {
+	s := &server{count: 5, version: 1, rival: 1}
+	got, err := tryOnce(t.Context(), start(t, s), "steps")
+	if !apierrors.IsConflict(err) || s.count != 6 {
+		labtest.Unexpected(t, s.seen(got, err), "the conflict that the server answers; it has 6, from the other writer", ideaVersion)
+	}
+}
+
+func TestStep2Rival(t *testing.T) {
+	s := &server{count: 5, version: 1, rival: 3}
+	got, err := Add(t.Context(), start(t, s), "steps")
+	if err != nil || got != 9 || s.count != 9 {
+		idea := ideaRetry
+		switch {
+		case slices.Contains(s.requests, "PUT"):
+			idea = ideaVersion
+		case count(s.requests, "PUT") > 1 && count(s.requests, "GET") == 1:
+			idea = "you read once and wrote again and again: the same old resourceVersion conflicts for ever. Read inside of RetryOnConflict"
+		}
+		labtest.Unexpected(t, s.seen(got, err), "result 9, the server has 9: 5, three from the other writer, and yours", idea)
+	}
+}
+
+func TestStep2GivesUp(t *testing.T) {
+	s := &server{count: 5, version: 1, rival: 1000}
+	got, err := Add(t.Context(), start(t, s), "steps")
+	if !apierrors.IsConflict(err) || count(s.requests, "PUT") < 2 || count(s.requests, "PUT") > 20 {
+		labtest.Unexpected(t, s.seen(got, err), "a few tries, and then the conflict as the error",
+			"whoever retries for ever hides that something is wrong: DefaultRetry tries five times, and its caller learns of the conflict")
+	}
+}
+
+func TestStep2OtherErrors(t *testing.T) {
+	s := &server{count: 5, version: 1, rival: 1}
+	c := start(t, s)
+	if got, err := Add(t.Context(), c, "steps"); err != nil || got != 7 {
+		labtest.Unexpected(t, s.seen(got, err), "result 7: 5, one from the other writer, and yours", ideaRetry)
+	}
+	s.requests, s.refuse = nil, apierrors.NewForbidden(schema.GroupResource{Resource: "configmaps"}, "steps", errors.New("no rule allows it"))
+	if got, err := Add(t.Context(), c, "steps"); !apierrors.IsForbidden(err) || count(s.requests, "PUT") != 1 {
+		labtest.Unexpected(t, s.seen(got, err), "one write, and its error: forbidden", "only a conflict is mended by reading again: return every other error at once")
+	}
+}
+
+func count(requests []string, method string) (n int) {
+	for _, r := range requests {
+		if strings.HasPrefix(r, method) {
+			n++
+		}
+	}
+	return n
+}
+
+// The same on a real API server. The other writer writes there, too, whenever you have read.
+func TestStep2RealServer(t *testing.T) {
+	config := labtest.Cluster(t)
+	namespace := labtest.Namespace(t, labtest.CoreClient(t, config))
+	other := client(t, config, namespace)
+	if _, err := other.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "steps"}, Data: map[string]string{"count": "5"}}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	yours := rest.CopyConfig(config)
+	rivals := 3
+	yours.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			response, err := next.RoundTrip(r)
+			if err == nil && r.Method == http.MethodGet && rivals > 0 {
+				rivals--
+				if _, err := tryOnce(t.Context(), other, "steps"); err != nil {
+					return nil, fmt.Errorf("the other writer: %w", err)
+				}
+			}
+			return response, err
+		})
+	})
+	got, err := Add(t.Context(), client(t, yours, namespace), "steps")
+	left, getErr := other.Get(t.Context(), "steps", metav1.GetOptions{})
+	if getErr != nil {
+		t.Fatal(getErr)
+	}
+	if err != nil || got != 9 || left.Data["count"] != "9" {
+		labtest.Unexpected(t, fmt.Sprintf("result %d, error: %v, the server has %s", got, err, left.Data["count"]), "result 9, the server has 9", ideaRetry)
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -1,0 +1,33 @@
+// Package list is a sample of a typical mistake: the namespace is not passed on.
+package list
+
+import (
+	"context"
+
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+)
+
+// want: Pods("") is no default namespace, but every namespace
+
+// PodNames takes "" for the namespace of the kubeconfig, as kubectl does.
+func PodNames(ctx context.Context, client kubernetes.Interface, _ string) ([]string, error) {
+	pods, err := client.CoreV1().Pods("").List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, pod := range pods.Items {
+		names = append(names, pod.Name)
+	}
+	return names, nil
+}
+
+// DeploymentNames is not written yet.
+func DeploymentNames(context.Context, kubernetes.Interface, string) ([]string, error) {
+	return nil, nil
+}
+
+// Ready is not written yet.
+func Ready(*appsv1.Deployment) (ready, wanted int32) { return 0, 0 }

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+)
+
+// example is what the step applies when no file is named.
+//
+//go:embed example.yaml
+var example []byte
+
+var (
+	namespaceKind = schema.GroupKind{Kind: "Namespace"}
+	crdKind       = schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}
+)
+
+// applyExample applies the example: only to ask, then for good, and then again. After that come files that are not good.
+func applyExample(ctx context.Context, client dynamic.Interface, mapper meta.RESTMapperWithContext, namespace string, out io.Writer) error {
+	fmt.Fprintln(out, "-- example.yaml, as a dry run")
+	if err := apply(ctx, client, mapper, namespace, bytes.NewReader(example), true, out); err != nil {
+		return err
+	}
+	fmt.Fprintln(out, "-- example.yaml")
+	if err := apply(ctx, client, mapper, namespace, bytes.NewReader(example), false, out); err != nil {
+		return err
+	}
+	fmt.Fprintln(out, "-- files that are not good")
+	for _, file := range []string{
+		"kind: ConfigMap\nmetadata: {name: a}\n---\n# nothing\n---\napiVersion: v1\nkind: ConfigMap\nkind: Secret\n",
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\napiVersion: tea.example.com/v1\nkind: Samovar\nmetadata: {name: b}\n",
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: sugar}\ndata: {lumps: 2}\n---\n" +
+			"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: honey, labels: {client-go-lab/chapter: \"03\"}}\n",
+	} {
+		err := apply(ctx, client, mapper, namespace, strings.NewReader(file), false, out)
+		if err == nil || ctx.Err() != nil {
+			return unexpected("apply a file that is not good", "an error", err)
+		}
+		for _, line := range strings.Split(err.Error(), "\n") {
+			fmt.Fprintln(out, line)
+		}
+	}
+	return nil
+}
+
+// apply applies every object of a YAML file, as "kubectl apply --server-side -f" does: any kind, namespaced or not,
+// definitions before their objects. Objects without a namespace go into the one given. If the file is not good, or
+// names a kind that there is not, nothing is sent. If the server refuses an object, the others are applied all the same.
+//
+// What it leaves out is pruning: to delete what is no longer in the file one has to know what once was, and a wrong
+// guess there deletes things. Delete by name, or use a tool that keeps a record.
+func apply(ctx context.Context, client dynamic.Interface, mapper meta.RESTMapperWithContext, namespace string, file io.Reader, dryRun bool, out io.Writer) error {
+	manifests, err := readManifests(file)
+	if err != nil {
+		return fmt.Errorf("nothing applied: %w", err)
+	}
+	defined, err := checkKinds(ctx, mapper, manifests)
+	if err != nil {
+		return fmt.Errorf("nothing applied: %w", err)
+	}
+	var failed []error
+	for _, m := range inOrder(manifests) {
+		if dryRun && defined[m.GroupVersionKind().GroupKind()] {
+			fmt.Fprintf(out, "%s/%s not checked: a dry run does not install its definition\n", strings.ToLower(m.GetKind()), m.GetName())
+			continue
+		}
+		err := applyOne(ctx, client, mapper, namespace, m, dryRun, out)
+		if ctx.Err() != nil {
+			return errors.Join(append(failed, err)...)
+		}
+		if err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", m, err))
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// checkKinds makes sure that the server knows every kind, or will when the definitions in the file are there. It
+// returns the kinds that it will know only then.
+func checkKinds(ctx context.Context, mapper meta.RESTMapperWithContext, manifests []manifest) (map[schema.GroupKind]bool, error) {
+	inFile := map[schema.GroupKind]bool{}
+	for _, m := range manifests {
+		if m.GroupVersionKind().GroupKind() == crdKind {
+			inFile[definedKind(m.Unstructured)] = true
+		}
+	}
+	defined := map[schema.GroupKind]bool{}
+	var unknown []error
+	for _, m := range manifests {
+		kind := m.GroupVersionKind()
+		_, err := mapper.RESTMappingWithContext(ctx, kind.GroupKind(), kind.Version)
+		switch {
+		case err == nil:
+		case !meta.IsNoMatchError(err):
+			return nil, fmt.Errorf("ask the server for its kinds: %w", err)
+		case inFile[kind.GroupKind()]:
+			defined[kind.GroupKind()] = true
+		default:
+			unknown = append(unknown, fmt.Errorf("%s: this server has no kind %s in %s (is its definition installed?)", m, kind.Kind, kind.GroupVersion()))
+		}
+	}
+	return defined, errors.Join(unknown...)
+}
+
+// definedKind returns the kind that a definition defines.
+func definedKind(crd *unstructured.Unstructured) schema.GroupKind {
+	group, _, _ := unstructured.NestedString(crd.Object, "spec", "group")
+	kind, _, _ := unstructured.NestedString(crd.Object, "spec", "names", "kind")
+	return schema.GroupKind{Group: group, Kind: kind}
+}
+
+// applyOne applies one object, and waits for what others may need of it.
+func applyOne(ctx context.Context, client dynamic.Interface, mapper meta.RESTMapperWithContext, namespace string, m manifest, dryRun bool, out io.Writer) error {
+	kind := m.GroupVersionKind()
+	mapping, err := mapper.RESTMappingWithContext(ctx, kind.GroupKind(), kind.Version)
+	if err != nil {
+		return err
+	}
+	if m.GetNamespace() != "" {
+		namespace = m.GetNamespace()
+	}
+	options := metav1.ApplyOptions{FieldManager: manager}
+	done := "applied"
+	if dryRun {
+		options.DryRun = []string{metav1.DryRunAll}
+		done = "applied (server dry run)"
+	}
+	m.SetManagedFields(nil) // a file made with kubectl get -o yaml has them, and Apply refuses them
+	_, err = at(client, mapping, namespace).Apply(ctx, m.GetName(), m.Unstructured, options)
+	if apierrors.IsConflict(err) {
+		return fmt.Errorf("%w (take the field out of the file, or let its owner change it)", err)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%s/%s %s\n", mapping.Resource.GroupResource(), m.GetName(), done)
+
+	if kind.GroupKind() == crdKind && !dryRun {
+		if err := waitEstablished(ctx, client, m.GetName()); err != nil {
+			return err
+		}
+		_, err = waitMapped(ctx, mapper, definedKind(m.Unstructured))
+	}
+	return err
+}
+
+// printWarnings prints what the server remarks on a request that it has done.
+type printWarnings struct{ out io.Writer }
+
+// HandleWarningHeaderWithContext prints one warning.
+func (p printWarnings) HandleWarningHeaderWithContext(_ context.Context, _ int, _ string, text string) {
+	fmt.Fprintf(p.out, "warning: %s\n", text)
+}

@@ -1,0 +1,182 @@
+package stale
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/discovery/cached/memory"
+	fakediscovery "k8s.io/client-go/discovery/fake"
+	"k8s.io/client-go/restmapper"
+	clienttesting "k8s.io/client-go/testing"
+
+	"client-go-lab/internal/labtest"
+)
+
+func TestMain(m *testing.M) { labtest.Exercise(m) }
+
+const (
+	ideaReset = "a mapper remembers what the server had when it asked: on a no match, ResetWithContext makes it ask again"
+	ideaOnce  = "once is enough: what is still not there after a reset is a typo, or will be there later; either way the caller must know now"
+	ideaCost  = "a reset is expensive: the mapper asks the server for everything anew. What it knows, it need not ask for"
+	ideaEvery = "what does not exist is asked for again and again: without a pause between resets, one typo keeps the server busy"
+)
+
+var (
+	pot    = schema.GroupKind{Kind: "Pot"}
+	kettle = schema.GroupKind{Group: "tea.example.com", Kind: "Kettle"} // is installed later
+	typo   = schema.GroupKind{Group: "tea.example.com", Kind: "Kettel"}
+)
+
+// server counts how often it is asked for everything. It has a clock of its own.
+type server struct {
+	*clienttesting.Fake
+	asked int
+	down  error
+	now   time.Time
+}
+
+func start() (*server, *Finder) {
+	s := &server{now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Fake: &clienttesting.Fake{Resources: []*metav1.APIResourceList{
+		{GroupVersion: "v1", APIResources: []metav1.APIResource{{Name: "pots", Kind: "Pot"}}},
+	}}}
+	s.PrependReactor("get", "group", func(clienttesting.Action) (bool, runtime.Object, error) {
+		if s.asked++; s.asked > 20 {
+			return true, nil, errors.New("you have asked 20 times: will that ever end?")
+		}
+		return s.down != nil, nil, s.down
+	})
+	f := finder(&fakediscovery.FakeDiscovery{Fake: s.Fake})
+	f.Now = func() time.Time { return s.now }
+	return s, f
+}
+
+func finder(client discovery.DiscoveryInterfaceWithContext) *Finder {
+	cached := memory.NewMemCacheClientWithContext(client)
+	return &Finder{Mapper: restmapper.NewDeferredDiscoveryRESTMapperWithContext(cached), Every: time.Minute, Now: time.Now}
+}
+
+func (s *server) install() {
+	s.Resources = append(s.Resources, &metav1.APIResourceList{GroupVersion: "tea.example.com/v1", APIResources: []metav1.APIResource{{Name: "kettles", Kind: "Kettle"}}})
+}
+
+// find is what Find says, as text.
+func find(ctx context.Context, f *Finder, kind schema.GroupKind) string {
+	mapping, err := f.Find(ctx, kind)
+	switch {
+	case meta.IsNoMatchError(err):
+		return "no match"
+	case err != nil:
+		return "error: " + err.Error()
+	}
+	return mapping.Resource.Resource
+}
+
+func check(t *testing.T, s *server, what, got, want string, asked int, idea string) {
+	t.Helper()
+	if got != want || s.asked != asked {
+		labtest.Unexpected(t, fmt.Sprintf("%s: %s; the server was asked %d times for everything", what, got, s.asked), fmt.Sprintf("%s, %d times", want, asked), idea)
+	}
+}
+
+func TestStep1Installed(t *testing.T) {
+	s, f := start()
+	check(t, s, "a kind that was always there", find(t.Context(), f, pot), "pots", 1, ideaCost)
+	s.install()
+	check(t, s, "a kind that was installed since", find(t.Context(), f, kettle), "kettles", 2, ideaReset)
+	check(t, s, "the same kind again", find(t.Context(), f, kettle), "kettles", 2, ideaCost)
+}
+
+func TestStep1Unknown(t *testing.T) {
+	s, f := start()
+	check(t, s, "a kind that does not exist", find(t.Context(), f, typo), "no match", 2, ideaOnce)
+}
+
+func TestStep1NoAnswer(t *testing.T) {
+	s, f := start()
+	s.down = errors.New("connection refused")
+	if got := find(t.Context(), f, pot); !strings.Contains(got, "connection refused") || s.asked != 1 {
+		labtest.Unexpected(t, fmt.Sprintf("a server that does not answer: %s; it was asked %d times for everything", got, s.asked), "error: connection refused, once",
+			"no answer is no no: a reset mends nothing here, and makes you forget what you know")
+	}
+	s.down = nil
+	s.install()
+	check(t, s, "a kind, when the server answers again", find(t.Context(), f, kettle), "kettles", 2, ideaReset)
+	s.Resources = s.Resources[:1]
+	check(t, s, "a typo then", find(t.Context(), f, typo), "no match", 3, ideaOnce)
+}
+
+func TestStep2Pause(t *testing.T) {
+	s, f := start()
+	for range 10 {
+		s.now = s.now.Add(time.Second)
+		check(t, s, "a kind that does not exist, every second", find(t.Context(), f, typo), "no match", 2, ideaEvery)
+	}
+	check(t, s, "a kind that is there, meanwhile", find(t.Context(), f, pot), "pots", 2, ideaCost)
+	s.install()
+	s.now = s.now.Add(time.Minute)
+	check(t, s, "a kind that was installed since, a minute later", find(t.Context(), f, kettle), "kettles", 3,
+		"a no is good for a while only: after Every, reset again, or what is installed later is never found")
+	s.now = s.now.Add(30 * time.Second)
+	check(t, s, "a kind that does not exist, half a minute after the last reset", find(t.Context(), f, typo), "no match", 3, ideaEvery)
+}
+
+// The same on a real API server, with a real definition.
+func TestStep1RealServer(t *testing.T) {
+	config := labtest.Cluster(t)
+	core := labtest.CoreClient(t, config)
+	owner := &corev1.Namespace{}
+	if err := core.Get().Resource("namespaces").Name(labtest.Namespace(t, core)).Do(t.Context()).Into(owner); err != nil {
+		t.Fatal(err)
+	}
+	group := owner.Name + ".example.com" // a name of this test alone
+	client, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := finder(client)
+	if got := find(t.Context(), f, schema.GroupKind{Group: "apps", Kind: "Deployment"}); got != "deployments" {
+		t.Fatal(got)
+	}
+	definition := map[string]any{
+		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+		"metadata": map[string]any{"name": "kettles." + group, // the garbage collector removes it when the namespace is gone
+			"ownerReferences": []any{map[string]any{"apiVersion": "v1", "kind": "Namespace", "name": owner.Name, "uid": owner.UID}}},
+		"spec": map[string]any{
+			"group": group, "scope": "Namespaced",
+			"names": map[string]any{"plural": "kettles", "singular": "kettle", "kind": "Kettle"},
+			"versions": []any{map[string]any{"name": "v1", "served": true, "storage": true,
+				"schema": map[string]any{"openAPIV3Schema": map[string]any{"type": "object"}}}},
+		},
+	}
+	body, err := json.Marshal(definition)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := core.Post().AbsPath("/apis/apiextensions.k8s.io/v1/customresourcedefinitions").Body(body).Do(t.Context()).Error(); err != nil {
+		t.Fatal(err)
+	}
+	// It takes a moment until the server says that it has it. Another mapper looks, so that yours stays old.
+	kind := schema.GroupKind{Group: group, Kind: "Kettle"}
+	err = wait.PollUntilContextTimeout(t.Context(), 200*time.Millisecond, 10*time.Second, true, func(ctx context.Context) (bool, error) {
+		_, err := finder(client).Mapper.RESTMappingWithContext(ctx, kind)
+		return err == nil, nil
+	})
+	if err != nil {
+		t.Fatal("the server does not serve the definition: ", err)
+	}
+	if got := find(t.Context(), f, kind); got != "kettles" {
+		labtest.Unexpected(t, got, "kettles", ideaReset)
+	}
+}

@@ -1,0 +1,399 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/rest"
+	clienttesting "k8s.io/client-go/testing"
+
+	"client-go-lab/internal/chapter"
+	"client-go-lab/internal/chaptertest"
+)
+
+func TestMain(m *testing.M) { chaptertest.Main(m, main) }
+
+// program is this chapter under test.
+var program = chaptertest.Program{Chapter: contents(), Expected: expected}
+
+// writing are the steps that write when they get no arguments.
+var writing = []string{"crud", "apply", "mapper", "convert", "crd", "metadata", "columns", "watch"}
+
+func TestConnectErrors(t *testing.T) { program.ConnectErrors(t, "list", "crud") }
+func TestGuard(t *testing.T)         { program.Guard(t, writing...) }
+func TestAll(t *testing.T)           { program.All(t) }
+
+// object makes an object of a kind and a name, in the namespace default.
+func object(apiVersion, kind, name string) *unstructured.Unstructured {
+	o := &unstructured.Unstructured{Object: map[string]any{}}
+	o.SetAPIVersion(apiVersion)
+	o.SetKind(kind)
+	o.SetNamespace("default")
+	o.SetName(name)
+	return o
+}
+
+func TestStepsOnFakes(t *testing.T) {
+	for name, step := range map[string]func(context.Context, *fakeCluster, *bytes.Buffer) error{
+		"list": func(ctx context.Context, c *fakeCluster, out *bytes.Buffer) error {
+			return listAny(ctx, c, c.mapper, "pods", "default", out)
+		},
+		"crud": func(ctx context.Context, c *fakeCluster, out *bytes.Buffer) error {
+			return crud(ctx, c, labNamespace, out)
+		},
+		"apply": func(ctx context.Context, c *fakeCluster, out *bytes.Buffer) error {
+			return applyExample(ctx, c, c.mapper, labNamespace, out)
+		},
+		"mapper": func(ctx context.Context, c *fakeCluster, out *bytes.Buffer) error {
+			return mapping(ctx, c, c.mapper, out)
+		},
+		"convert": func(ctx context.Context, c *fakeCluster, out *bytes.Buffer) error {
+			return convert(ctx, c, labNamespace, out)
+		},
+		"crd": func(ctx context.Context, c *fakeCluster, out *bytes.Buffer) error {
+			return define(ctx, c, labNamespace, out)
+		},
+		"metadata": func(ctx context.Context, _ *fakeCluster, out *bytes.Buffer) error {
+			return metadataOnly(ctx, &rest.Config{Host: serveConfigMaps(t), QPS: -1}, labNamespace, out)
+		},
+		"columns": func(ctx context.Context, c *fakeCluster, out *bytes.Buffer) error {
+			return columnsExample(ctx, c, c.mapper, &rest.Config{Host: serveTable(t)}, labNamespace, out)
+		},
+		"watch": func(ctx context.Context, c *fakeCluster, out *bytes.Buffer) error {
+			return watchExample(ctx, c, labNamespace, out)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var pods []runtime.Object
+			for _, pod := range []string{"cassandra-k9x2p", "liveness-exec", "mysql-hpn6w", "myweb-vvj29", "myweb-wjxb5", "nginx-pod-node1"} {
+				pods = append(pods, object("v1", "Pod", pod))
+			}
+			var out bytes.Buffer
+			require.NoError(t, step(t.Context(), newFakeCluster(pods...), &out))
+			program.RequireOutput(t, name, out.String())
+		})
+	}
+}
+
+// serveConfigMaps is a server that keeps nothing, and lists what the step has created: in full, or the metadata.
+func serveConfigMaps(t *testing.T) string {
+	server := httptest.NewServer(configMapServer(many, dataBytes))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// configMapServer lists ConfigMaps as a real server does: objects as JSON, metadata as protobuf if the client takes it.
+func configMapServer(count, size int) http.HandlerFunc {
+	full := &unstructured.UnstructuredList{Object: map[string]any{"apiVersion": "v1", "kind": "ConfigMapList", "metadata": map[string]any{"resourceVersion": "1"}}}
+	partial := &metav1.PartialObjectMetadataList{}
+	for i := range count {
+		o := object("v1", "ConfigMap", fmt.Sprintf("page-%02d", i+1))
+		o.SetLabels(map[string]string{labLabel: "03"})
+		o.SetUID("0b6f4a1e-3c58-4c0e-9d0f-5f2d8a7c1b22")
+		o.SetResourceVersion("4711")
+		o.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: "chapter-03", Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: "v1",
+			FieldsType: "FieldsV1", FieldsV1: metav1.NewFieldsV1(`{"f:data":{".":{},"f:text":{}},"f:metadata":{"f:labels":{".":{},"f:client-go-lab/chapter":{}}}}`)}})
+		o.Object["data"] = map[string]any{"text": strings.Repeat("tea ", size/4)}
+		full.Items = append(full.Items, *o)
+		var only metav1.PartialObjectMetadata
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(map[string]any{"metadata": o.Object["metadata"]}, &only); err != nil {
+			panic(err)
+		}
+		partial.Items = append(partial.Items, only)
+	}
+	fullJSON, err := full.MarshalJSON()
+	if err != nil {
+		panic(err)
+	}
+	partial.SetGroupVersionKind(metav1.SchemeGroupVersion.WithKind("PartialObjectMetadataList"))
+	var partialProtobuf bytes.Buffer
+	if err := protobuf.NewSerializer(nil, nil).Encode(partial, &partialProtobuf); err != nil {
+		panic(err)
+	}
+	return func(w http.ResponseWriter, r *http.Request) {
+		accept := r.Header.Get("Accept")
+		switch {
+		case r.Method == http.MethodPost:
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusCreated)
+			_, _ = w.Write([]byte(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x"}}`))
+		case strings.Contains(accept, "as=PartialObjectMetadataList") && strings.Contains(accept, "protobuf"):
+			w.Header().Set("Content-Type", "application/vnd.kubernetes.protobuf")
+			_, _ = w.Write(partialProtobuf.Bytes())
+		default:
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = w.Write(fullJSON)
+		}
+	}
+}
+
+// serveTable answers as the server does for the two CronJobs of the step.
+func serveTable(t *testing.T) string {
+	names := []string{"Name", "Schedule", "Timezone", "Suspend", "Active", "Last Schedule", "Age", "Containers"}
+	table := metav1.Table{TypeMeta: metav1.TypeMeta{Kind: "Table", APIVersion: "meta.k8s.io/v1"}}
+	for i, name := range names {
+		table.ColumnDefinitions = append(table.ColumnDefinitions, metav1.TableColumnDefinition{Name: name, Priority: int32(i / 7)})
+	}
+	table.Rows = []metav1.TableRow{
+		{Cells: []any{"kettle", "0 4 * * *", "<none>", "True", 0, "<none>", "1s", "water"}},
+		{Cells: []any{"toaster", "0 4 * * *", "UTC", "True", 0, "<none>", "1s", "bread,heat"}},
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		assert.Equal(t, "/apis/batch/v1/namespaces/"+labNamespace+"/cronjobs", r.URL.Path)
+		assert.Equal(t, labLabel+"=03", r.URL.Query().Get("labelSelector"))
+		assert.Contains(t, r.Header.Get("Accept"), "as=Table")
+		w.Header().Set("Content-Type", "application/json")
+		assert.NoError(t, json.NewEncoder(w).Encode(table))
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func TestResolve(t *testing.T) {
+	c := newFakeCluster()
+	for typed, want := range map[string]string{
+		"pods": "v1/pods", "po": "v1/pods", "pod": "v1/pods", "Pod": "v1/pods",
+		"deploy": "apps/v1/deployments", "deployments.apps": "apps/v1/deployments", "deploy.apps": "apps/v1/deployments",
+		"deployments.v1.apps":                     "apps/v1/deployments",
+		"horizontalpodautoscalers.v1.autoscaling": "autoscaling/v1/horizontalpodautoscalers",
+		"hpa.autoscaling":                         "autoscaling/v2/horizontalpodautoscalers",
+		"hpa.v1.autoscaling":                      "autoscaling/v2/horizontalpodautoscalers", // expanding a short name loses the version
+		"events":                                  "v1/events", "events.events.k8s.io": "events.k8s.io/v1/events",
+		"customresourcedefinitions.apiextensions.k8s.io": "apiextensions.k8s.io/v1/customresourcedefinitions",
+	} {
+		found, err := resolve(t.Context(), c.mapper, typed)
+		if assert.NoError(t, err, typed) {
+			assert.Equal(t, want, path(found.Resource), typed)
+		}
+	}
+	for _, typed := range []string{"kettles", "pods.apps", "deployments.v7.apps"} {
+		_, err := resolve(t.Context(), c.mapper, typed)
+		assert.ErrorContains(t, err, fmt.Sprintf("this server has no resource %q", typed))
+	}
+}
+
+// A resource without namespaces is asked for without one, whatever -n says.
+func TestListScope(t *testing.T) {
+	c := newFakeCluster(object("v1", "Pod", "tea"))
+	var out bytes.Buffer
+	require.NoError(t, listAny(t.Context(), c, c.mapper, "ns", "default", &out))
+	require.NoError(t, listAny(t.Context(), c, c.mapper, "po", "kitchen", &out))
+	assert.Equal(t, "ns: v1/namespaces, kind Namespace, in the whole cluster\npo: v1/pods, kind Pod, in the namespace kitchen\n", out.String())
+	assert.Equal(t, "", c.Actions()[0].GetNamespace())
+	assert.Equal(t, "kitchen", c.Actions()[1].GetNamespace())
+}
+
+func TestReadManifests(t *testing.T) {
+	const a, b = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n", "apiVersion: v1\nkind: Secret\nmetadata: {name: b}\n"
+	list := "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: a}}\n- {apiVersion: v1, kind: Secret, metadata: {name: b}}\n"
+	for name, c := range map[string]struct{ file, want string }{
+		"nothing":               {"", ""},
+		"only comments":         {"# a\n---\n# b\n", ""},
+		"one":                   {a, "1 ConfigMap a"},
+		"two":                   {a + "---\n" + b, "1 ConfigMap a, 2 Secret b"},
+		"no newline at the end": {a + "---\n" + strings.TrimSpace(b), "1 ConfigMap a, 2 Secret b"},
+		"empty ones":            {"---\n---\n" + a + "---\n\n---\n---\n" + b + "---\n", "2 ConfigMap a, 4 Secret b"},
+		"Windows":               {strings.ReplaceAll(a+"---\n"+b, "\n", "\r\n"), "1 ConfigMap a, 2 Secret b"},
+		"a comment behind ---":  {a + "--- # next\n" + b, "1 ConfigMap a, 2 Secret b"},
+		"null":                  {"null\n---\n" + a, "2 ConfigMap a"},
+		"JSON":                  {`{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}`, "1 ConfigMap a"},
+		"a List":                {list + "---\n" + a, "1 ConfigMap a, 1 Secret b, 2 ConfigMap a"},
+		"an empty List":         {"apiVersion: v1\nkind: List\nitems: []\n", ""},
+		"--- in a string":       {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  x: |\n    ---\n    y\n", "1 ConfigMap a"},
+	} {
+		manifests, err := readManifests(strings.NewReader(c.file))
+		if !assert.NoError(t, err, name) {
+			continue
+		}
+		var got []string
+		for _, m := range manifests {
+			got = append(got, fmt.Sprintf("%d %s %s", m.document, m.GetKind(), m.GetName()))
+		}
+		assert.Equal(t, c.want, strings.Join(got, ", "), name)
+	}
+	for name, c := range map[string]struct {
+		file string
+		want []string
+	}{
+		"two that are not good": {"kind: a\n---\n" + a + "---\n{\n", []string{"document 1: it has no apiVersion or no kind", "document 3: error converting YAML"}},
+		"a key twice":           {a + "---\n" + b + "kind: ConfigMap\n", []string{"document 2: ", `"kind" already set`}},
+		"a string":              {"tea\n", []string{"document 1: "}},
+		"an item":               {"apiVersion: v1\nkind: List\nitems: [{metadata: {name: x}}]\n", []string{`document 1: item "x" of the List has no apiVersion or no kind`}},
+		"a separator":           {a + "--- tea\n" + b, []string{"document 1: invalid Yaml document separator: tea"}},
+	} {
+		manifests, err := readManifests(strings.NewReader(c.file))
+		assert.Empty(t, manifests, name)
+		for _, want := range c.want {
+			assert.ErrorContains(t, err, want, name)
+		}
+	}
+}
+
+// Numbers must come as int64 and float64, as in JSON from a server: an int would make the next deep copy panic.
+func TestManifestNumbers(t *testing.T) {
+	manifests, err := readManifests(strings.NewReader("apiVersion: v1\nkind: X\nspec: {i: 3, f: 1.5, l: [4]}\n"))
+	require.NoError(t, err)
+	assert.Equal(t, map[string]any{"i": int64(3), "f": 1.5, "l": []any{int64(4)}}, manifests[0].Object["spec"])
+}
+
+func TestApplySendsNothingOfABadFile(t *testing.T) {
+	good := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\n"
+	for name, c := range map[string]struct{ file, want string }{
+		"YAML":          {good + "{\n", "nothing applied: document 2: "},
+		"kind":          {good + "apiVersion: tea/v1\nkind: Samovar\nmetadata: {name: b}\n", "nothing applied: document 2, Samovar b: this server has no kind Samovar in tea/v1"},
+		"version":       {good + "apiVersion: apps/v1beta1\nkind: Deployment\nmetadata: {name: b}\n", "document 2, Deployment b: this server has no kind Deployment in apps/v1beta1"},
+		"kinds, both":   {"apiVersion: tea/v1\nkind: A\n---\napiVersion: tea/v1\nkind: B\n", "no kind B in tea/v1"},
+		"another group": {string(example) + "---\napiVersion: x.example.com/v1\nkind: Plate\nmetadata: {name: b}\n", "no kind Plate in x.example.com/v1"},
+	} {
+		c2 := newFakeCluster()
+		err := apply(t.Context(), c2, c2.mapper, "default", strings.NewReader(c.file), false, &bytes.Buffer{})
+		assert.ErrorContains(t, err, c.want, name)
+		assert.Empty(t, c2.Actions(), name)
+	}
+}
+
+func TestApply(t *testing.T) {
+	c := newFakeCluster()
+	file := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: kitchen, managedFields: [{manager: x}]}\n---\n" +
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: bad}\ndata: {lumps: 2}\n---\n" +
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n---\n" +
+		"apiVersion: v1\nkind: Namespace\nmetadata: {name: kitchen}\n"
+	var out bytes.Buffer
+	err := apply(t.Context(), c, c.mapper, "default", strings.NewReader(file), false, &out)
+	assert.Equal(t, "namespaces/kitchen applied\nconfigmaps/a applied\nconfigmaps/c applied\n", out.String(), "namespaces first, and on after an error")
+	assert.ErrorContains(t, err, "document 2, ConfigMap bad: failed to create typed patch object")
+	assert.Equal(t, []string{"a", "c"}, left(t, c, configMaps))
+	var where []string
+	for _, action := range c.Actions() {
+		if patch, ok := action.(clienttesting.PatchAction); ok {
+			where = append(where, patch.GetNamespace()+"/"+patch.GetName())
+		}
+	}
+	assert.Equal(t, []string{"/kitchen", "kitchen/a", "default/bad", "default/c"}, where)
+
+	out.Reset()
+	require.NoError(t, apply(t.Context(), c, c.mapper, "default", strings.NewReader(strings.ReplaceAll(file, "lumps: 2", "")), true, &out))
+	assert.Equal(t, 4, strings.Count(out.String(), "applied (server dry run)"), out.String())
+	assert.Equal(t, []string{"a", "c"}, left(t, c, configMaps), "a dry run stores nothing")
+}
+
+func TestApplyConflict(t *testing.T) {
+	c := newFakeCluster()
+	c.PrependReactor("patch", "configmaps", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return true, nil, apierrors.NewApplyConflict(nil, `Apply failed with 1 conflict: conflict with "cook": .data.salt`)
+	})
+	err := apply(t.Context(), c, c.mapper, "default", strings.NewReader("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"), false, &bytes.Buffer{})
+	assert.ErrorContains(t, err, `document 1, ConfigMap a: Apply failed with 1 conflict: conflict with "cook": .data.salt (take the field out of the file`)
+}
+
+func TestApplyFlags(t *testing.T) {
+	chaptertest.Isolate(t)
+	kubeconfig := chaptertest.Kubeconfig(t, "prod", "http://127.0.0.1:1")
+	file := filepath.Join(t.TempDir(), "a.yaml")
+	require.NoError(t, os.WriteFile(file, []byte("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"), 0o600))
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"apply", file, "-dry-run=maybe"}, chapter.ExitFailed, `-dry-run is none or server, not "maybe"`},
+		{[]string{"apply", "-dry-run=server"}, chapter.ExitFailed, "-dry-run needs a file"},
+		{[]string{"apply", "no/such/file"}, chapter.ExitFailed, "read the manifests: open no/such/file: "},
+		{[]string{"apply", file}, chapter.ExitFailed, "-context prod"},
+		{[]string{"apply", file, "-dry-run=server"}, chapter.ExitFailed, "-context prod"},
+		{[]string{"apply", file, file}, chapter.ExitUsage, "the step apply takes [FILE], got "},
+		{[]string{"list", file, "-dry-run=server"}, chapter.ExitUsage, "-dry-run is a flag of the step apply alone"},
+	} {
+		_, stderr, code := program.Run(t.Context(), append(c.args, "-kubeconfig", kubeconfig)...)
+		assert.Equal(t, c.code, code, c.args)
+		assert.Contains(t, stderr, c.want)
+	}
+}
+
+// A definition whose names are taken never gets established: the message says why.
+func TestWaitEstablishedSaysWhy(t *testing.T) {
+	crd := newCRD("Cup", map[string]any{"type": "object"})
+	crd.Object["status"] = map[string]any{"conditions": nil} // as the server shows it at first
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	assert.ErrorIs(t, waitEstablished(ctx, bareFake(crd), crd.GetName()), context.Canceled)
+
+	err := waitEstablished(t.Context(), bareFake(), "cups."+group)
+	assert.ErrorContains(t, err, "wait for the CustomResourceDefinition cups."+group+": ")
+	assert.True(t, apierrors.IsNotFound(err), err)
+}
+
+// follow lists, then watches, and after a 410 lists again.
+func TestFollow(t *testing.T) {
+	c := newFakeCluster()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	lists := 0
+	c.PrependReactor("list", "configmaps", func(clienttesting.Action) (bool, runtime.Object, error) {
+		lists++
+		if lists == 3 {
+			cancel() // as Ctrl-C
+		}
+		list := &unstructured.UnstructuredList{Object: map[string]any{"apiVersion": "v1", "kind": "ConfigMapList"}}
+		list.SetResourceVersion("10")
+		list.Items = append(list.Items, *version("salt", "9"))
+		return true, list, nil
+	})
+	c.PrependWatchReactor("configmaps", func(clienttesting.Action) (bool, watch.Interface, error) {
+		stream := watch.NewFakeWithOptions(watch.FakeOptions{ChannelSize: 3})
+		stream.Modify(version("salt", "11"))
+		stream.Delete(version("salt", "12"))
+		stream.Error(&apierrors.NewResourceExpired("too old").ErrStatus)
+		return true, stream, nil
+	})
+	var out bytes.Buffer
+	require.NoError(t, follow(ctx, c, c.mapper, "cm", "default", &out))
+	line := func(kind string) string {
+		return `{"object":{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"salt","namespace":"default","resourceVersion":"` + kind + "\n"
+	}
+	round := line(`9"}},"type":"ADDED"}`) + line(`11"}},"type":"MODIFIED"}`) + line(`12"}},"type":"DELETED"}`)
+	assert.Equal(t, round+round, out.String())
+}
+
+// version makes a ConfigMap of a resourceVersion, which fakes do not give.
+func version(name, resourceVersion string) *unstructured.Unstructured {
+	o := object("v1", "ConfigMap", name)
+	o.SetResourceVersion(resourceVersion)
+	o.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: "x"}})
+	return o
+}
+
+func TestOwnColumns(t *testing.T) {
+	c := newFakeCluster(object("v1", "Pod", "tea"))
+	pods := c.Resource(schema.GroupVersionResource{Version: "v1", Resource: "pods"}).Namespace("default")
+	var out bytes.Buffer
+	require.NoError(t, ownColumns(t.Context(), pods, metav1.ListOptions{}, []column{{"N", "{.metadata.name}"}, {"X", "{.spec.x[*].y}"}}, &out))
+	assert.Equal(t, "N     X\ntea   <none>\n", out.String())
+	err := ownColumns(t.Context(), pods, metav1.ListOptions{}, []column{{"N", "{.metadata.name"}}, &out)
+	assert.ErrorContains(t, err, "column N: unclosed action")
+}
+
+func TestHelp(t *testing.T) {
+	stdout, stderr, code := program.Run(t.Context(), "-h")
+	assert.Zero(t, code)
+	assert.Empty(t, stderr)
+	assert.Contains(t, stdout, "  list [RESOURCE]    ")
+	assert.Contains(t, stdout, "  -dry-run MODE      with MODE server, check and store nothing; default none; for the step apply\n")
+}

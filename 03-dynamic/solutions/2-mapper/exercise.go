@@ -1,0 +1,44 @@
+// Package mapper finds out what is meant: by a kind in a file, and by a word on the command line.
+package mapper
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// ForObject returns the mapping for an object that says, for example, "apiVersion: apps/v1" and "kind: Deployment":
+// its resource, as it stands in URLs, and whether it has namespaces.
+func ForObject(ctx context.Context, mapper meta.RESTMapperWithContext, apiVersion, kind string) (*meta.RESTMapping, error) {
+	gvk := schema.FromAPIVersionAndKind(apiVersion, kind)
+	// lab:begin 1 this guesses a plural, and that everything has namespaces; ask the mapper, which knows from the server
+	mapping, err := mapper.RESTMappingWithContext(ctx, gvk.GroupKind(), gvk.Version)
+	if err != nil {
+		return nil, fmt.Errorf("look for the resource of %s: %w", gvk, err)
+	}
+	return mapping, nil
+	// lab:stub plural, _ := meta.UnsafeGuessKindToResource(gvk)
+	// lab:stub return &meta.RESTMapping{Resource: plural, GroupVersionKind: gvk, Scope: meta.RESTScopeNamespace}, nil
+	// lab:end
+}
+
+// ForArgument returns the mapping for what a person types: a plural, singular or short name, alone (deploy), with its
+// group (deployments.apps), or with its version and group (deployments.v1.apps).
+func ForArgument(ctx context.Context, mapper meta.RESTMapperWithContext, argument string) (*meta.RESTMapping, error) {
+	// lab:begin 2 schema.ParseResourceArg reads a.b.c in two ways: try both; then from the resource to the kind, and on to the mapping
+	withVersion, anyVersion := schema.ParseResourceArg(argument)
+	kind, err := mapper.KindForWithContext(ctx, anyVersion.WithVersion(""))
+	if withVersion != nil {
+		if exact, exactErr := mapper.KindForWithContext(ctx, *withVersion); exactErr == nil {
+			kind, err = exact, nil
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look for %q: %w", argument, err)
+	}
+	return mapper.RESTMappingWithContext(ctx, kind.GroupKind(), kind.Version)
+	// lab:stub return nil, fmt.Errorf("step 2 is not written yet")
+	// lab:end
+}

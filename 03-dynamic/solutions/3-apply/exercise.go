@@ -1,0 +1,123 @@
+// Package apply applies the objects of a YAML file, of any kinds.
+package apply
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/dynamic"
+)
+
+// Apply applies every object of the file. Those without a namespace go into the one given.
+func Apply(ctx context.Context, client dynamic.Interface, mapper meta.RESTMapperWithContext, namespace string, file io.Reader) error {
+	objects, err := read(file)
+	if err != nil {
+		return fmt.Errorf("nothing applied: %w", err)
+	}
+	for _, object := range inOrder(objects) {
+		mapping, err := waitMapped(ctx, mapper, object.GroupVersionKind())
+		if err == nil {
+			_, err = at(client, mapping, namespace, object).Apply(ctx, object.GetName(), object, metav1.ApplyOptions{FieldManager: "exercise"})
+		}
+		if err != nil {
+			return fmt.Errorf("apply %s %s: %w", object.GetKind(), object.GetName(), err)
+		}
+	}
+	return nil
+}
+
+// read returns the objects in the documents of a YAML file. A document with nothing in it is no object.
+func read(file io.Reader) ([]*unstructured.Unstructured, error) {
+	var objects []*unstructured.Unstructured
+	// lab:begin 1 yaml.NewYAMLReader gives one document after the other, until io.EOF; yaml.Unmarshal makes a map of each
+	documents := yaml.NewYAMLReader(bufio.NewReader(file))
+	for {
+		document, err := documents.Read()
+		if errors.Is(err, io.EOF) {
+			return objects, nil
+		}
+		content := map[string]any{}
+		if err == nil {
+			err = yaml.Unmarshal(document, &content)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(content) > 0 {
+			objects = append(objects, &unstructured.Unstructured{Object: content})
+		}
+	}
+	// lab:stub _ = yaml.NewYAMLReader(bufio.NewReader(file))
+	// lab:stub return objects, nil
+	// lab:end
+}
+
+// at returns the client for an object: in the object's namespace, or in the one given if it says none; and in no
+// namespace at all, if its resource has none.
+func at(client dynamic.Interface, mapping *meta.RESTMapping, namespace string, object *unstructured.Unstructured) dynamic.ResourceInterface {
+	resource := client.Resource(mapping.Resource)
+	// lab:begin 2 the mapping says whether there are namespaces, the object may say which one
+	if mapping.Scope.Name() == meta.RESTScopeNameRoot {
+		return resource
+	}
+	if object.GetNamespace() != "" {
+		namespace = object.GetNamespace()
+	}
+	return resource.Namespace(namespace)
+	// lab:stub return resource
+	// lab:end
+}
+
+var (
+	namespaceKind = schema.GroupKind{Kind: "Namespace"}
+	crdKind       = schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}
+)
+
+// inOrder returns first the objects that others need, namespaces and definitions, and then the others, as they came.
+func inOrder(objects []*unstructured.Unstructured) []*unstructured.Unstructured {
+	// lab:begin 3 give each kind a rank, and sort without disturbing what has the same one
+	rank := func(object *unstructured.Unstructured) int {
+		switch object.GroupVersionKind().GroupKind() {
+		case namespaceKind:
+			return 0
+		case crdKind:
+			return 1
+		}
+		return 2
+	}
+	sorted := slices.Clone(objects)
+	slices.SortStableFunc(sorted, func(a, b *unstructured.Unstructured) int { return rank(a) - rank(b) })
+	return sorted
+	// lab:stub _, _ = namespaceKind, crdKind
+	// lab:stub return objects
+	// lab:end
+}
+
+// waitMapped looks for the resource of a kind. Shortly after its definition was applied, the server does not serve it yet.
+func waitMapped(ctx context.Context, mapper meta.RESTMapperWithContext, kind schema.GroupVersionKind) (mapping *meta.RESTMapping, err error) {
+	var noMatch error
+	err = wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, 5*time.Second, true, func(ctx context.Context) (bool, error) {
+		mapping, err = mapper.RESTMappingWithContext(ctx, kind.GroupKind(), kind.Version)
+		if meta.IsNoMatchError(err) {
+			noMatch = err
+			meta.MaybeResetRESTMapperWithContext(ctx, mapper) // ask the server anew the next time
+			return false, nil
+		}
+		return err == nil, err
+	})
+	if wait.Interrupted(err) {
+		err = errors.Join(noMatch, ctx.Err())
+	}
+	return mapping, err
+}

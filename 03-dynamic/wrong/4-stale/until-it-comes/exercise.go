@@ -1,0 +1,43 @@
+// Package stale is a sample of a typical mistake: it resets until the kind is there.
+package stale
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// want: once is enough
+
+// Finder asks a mapper, which asks the server once and remembers the answer. To reset it is expensive: it then asks
+// the server for everything anew.
+type Finder struct {
+	Mapper meta.ResettableRESTMapperWithContext
+	Every  time.Duration    // so much time passes between one reset and the next
+	Now    func() time.Time // time.Now, but in tests
+
+	mu   sync.Mutex
+	last time.Time // when the mapper was reset last; zero: never
+}
+
+// Find waits for a typo for ever.
+func (f *Finder) Find(ctx context.Context, kind schema.GroupKind, versions ...string) (*meta.RESTMapping, error) {
+	for {
+		mapping, err := f.Mapper.RESTMappingWithContext(ctx, kind, versions...)
+		if !meta.IsNoMatchError(err) || !f.mayReset() {
+			return mapping, err
+		}
+		f.Mapper.ResetWithContext(ctx)
+	}
+}
+
+// mayReset says whether the last reset is long enough ago, and notes that there is one now if it is.
+func (f *Finder) mayReset() bool {
+	f.mu.Lock() // many goroutines may ask for many kinds
+	defer f.mu.Unlock()
+	f.last = f.Now()
+	return true
+}

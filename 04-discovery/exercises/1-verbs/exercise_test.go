@@ -1,0 +1,163 @@
+package verbs
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	apidiscoveryv2 "k8s.io/api/apidiscovery/v2"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
+
+	"client-go-lab/internal/labtest"
+)
+
+func TestMain(m *testing.M) { labtest.Exercise(m) }
+
+func served() []*metav1.APIResourceList {
+	all := metav1.Verbs{"create", "delete", "get", "list", "patch", "update", "watch"}
+	return []*metav1.APIResourceList{
+		{GroupVersion: "v1", APIResources: []metav1.APIResource{
+			{Name: "pods", Namespaced: true, Verbs: all},
+			{Name: "pods/status", Namespaced: true, Verbs: metav1.Verbs{"get", "patch", "update"}},
+			{Name: "namespaces", Verbs: all},
+			{Name: "bindings", Namespaced: true, Verbs: metav1.Verbs{"create"}},
+		}},
+		{GroupVersion: "autoscaling/v2", APIResources: []metav1.APIResource{{Name: "horizontalpodautoscalers", Namespaced: true, Verbs: all}}},
+		{GroupVersion: "autoscaling/v1", APIResources: []metav1.APIResource{{Name: "horizontalpodautoscalers", Namespaced: true, Verbs: all}}},
+		{GroupVersion: "authorization.k8s.io/v1", APIResources: []metav1.APIResource{{Name: "selfsubjectaccessreviews", Verbs: metav1.Verbs{"create"}}}},
+	}
+}
+
+func check(t *testing.T, got []string, err error, want, idea string) {
+	t.Helper()
+	if seen := cmp.Or(strings.Join(got, ", "), "nothing"); err != nil || seen != want {
+		labtest.Unexpected(t, fmt.Sprintf("%s; error: %v", seen, err), want, idea)
+	}
+}
+
+func TestStep1Watch(t *testing.T) {
+	check(t, With(served(), "watch"), nil, "autoscaling/v1 horizontalpodautoscalers, autoscaling/v2 horizontalpodautoscalers, v1 namespaces, v1 pods",
+		"each resource says which verbs it knows: a review is only created, and nothing is left of it that could be watched")
+}
+
+func TestStep1Subresources(t *testing.T) {
+	check(t, With(served(), "update"), nil, "autoscaling/v1 horizontalpodautoscalers, autoscaling/v2 horizontalpodautoscalers, v1 namespaces, v1 pods",
+		"a subresource is in the list like any other, with a slash in its name and verbs of its own: pods/status can be updated, and is no resource by itself")
+}
+
+const ideaPreferred = "a group may serve the same objects in several versions; ServerPreferredResources takes the one that the server prefers"
+
+func TestStep2Served(t *testing.T) {
+	got, err := Served(t.Context(), start(t, &api{lists: served()}), "watch")
+	idea := ideaPreferred
+	if !slices.Contains(got, "v1 namespaces") {
+		idea = "not everything has namespaces: ServerPreferredNamespacedResources leaves out what has none"
+	}
+	check(t, got, err, "autoscaling/v2 horizontalpodautoscalers, v1 namespaces, v1 pods", idea)
+}
+
+// The same on a real API server.
+func TestStep2RealServer(t *testing.T) {
+	got, err := Served(t.Context(), clientOf(t, labtest.Cluster(t)), "watch")
+	for _, c := range []struct {
+		resource string
+		want     bool
+		idea     string
+	}{
+		{"v1 pods", true, ideaPreferred},
+		{"v1 namespaces", true, "not everything has namespaces: ServerPreferredNamespacedResources leaves out what has none"},
+		{"apps/v1 deployments", true, ideaPreferred},
+		{"autoscaling/v2 horizontalpodautoscalers", true, ideaPreferred},
+		{"autoscaling/v1 horizontalpodautoscalers", false, ideaPreferred},
+		{"authorization.k8s.io/v1 selfsubjectaccessreviews", false, "a review is only created"},
+	} {
+		if err != nil || slices.Contains(got, c.resource) != c.want {
+			labtest.Unexpected(t, fmt.Sprintf("%d resources, %q is one of them: %v; error: %v", len(got), c.resource, !c.want, err),
+				fmt.Sprintf("%q is one of them: %v", c.resource, c.want), c.idea)
+		}
+	}
+}
+
+// api serves discovery as today's servers do: everything in two documents, in which a group and version that does not
+// answer is there, stale and without resources; and what one group and version has in a document of its own.
+type api struct {
+	lists  []*metav1.APIResourceList // the preferred version of a group before its other versions
+	broken map[string]bool           // by group and version
+}
+
+func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path := strings.Trim(r.URL.Path, "/")
+	version := strings.TrimPrefix(strings.TrimPrefix(path, "api/"), "apis/")
+	at := slices.IndexFunc(a.lists, func(l *metav1.APIResourceList) bool { return l.GroupVersion == version })
+	switch {
+	case path == "api" || path == "apis":
+		w.Header().Set("Content-Type", "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList")
+		if err := json.NewEncoder(w).Encode(a.document(path == "api")); err != nil {
+			panic(http.ErrAbortHandler)
+		}
+	case a.broken[version]:
+		labtest.SendError(w, apierrors.NewServiceUnavailable("nobody is at home"))
+	case at >= 0:
+		labtest.SendJSON(w, http.StatusOK, a.lists[at])
+	default:
+		labtest.SendError(w, apierrors.NewGenericServerResponse(http.StatusNotFound, "get", schema.GroupResource{}, "", "", 0, false))
+	}
+}
+
+// document is that of the core group, or of all others.
+func (a *api) document(core bool) *apidiscoveryv2.APIGroupDiscoveryList {
+	d := &apidiscoveryv2.APIGroupDiscoveryList{TypeMeta: metav1.TypeMeta{Kind: "APIGroupDiscoveryList", APIVersion: "apidiscovery.k8s.io/v2"}}
+	for _, l := range a.lists {
+		gv, _ := schema.ParseGroupVersion(l.GroupVersion)
+		if (gv.Group == "") != core {
+			continue
+		}
+		version := apidiscoveryv2.APIVersionDiscovery{Version: gv.Version, Freshness: apidiscoveryv2.DiscoveryFreshnessCurrent}
+		if a.broken[l.GroupVersion] {
+			version.Freshness = apidiscoveryv2.DiscoveryFreshnessStale
+			l = &metav1.APIResourceList{}
+		}
+		for _, r := range l.APIResources {
+			kind, scope := &metav1.GroupVersionKind{Kind: "Any"}, apidiscoveryv2.ScopeCluster
+			if r.Namespaced {
+				scope = apidiscoveryv2.ScopeNamespace
+			}
+			if _, sub, ok := strings.Cut(r.Name, "/"); ok { // it stands behind its resource
+				parent := &version.Resources[len(version.Resources)-1]
+				parent.Subresources = append(parent.Subresources, apidiscoveryv2.APISubresourceDiscovery{Subresource: sub, ResponseKind: kind, Verbs: r.Verbs})
+				continue
+			}
+			version.Resources = append(version.Resources, apidiscoveryv2.APIResourceDiscovery{Resource: r.Name, ResponseKind: kind, Scope: scope, Verbs: r.Verbs})
+		}
+		at := slices.IndexFunc(d.Items, func(g apidiscoveryv2.APIGroupDiscovery) bool { return g.Name == gv.Group })
+		if at < 0 {
+			at = len(d.Items)
+			d.Items = append(d.Items, apidiscoveryv2.APIGroupDiscovery{ObjectMeta: metav1.ObjectMeta{Name: gv.Group}})
+		}
+		d.Items[at].Versions = append(d.Items[at].Versions, version)
+	}
+	return d
+}
+
+func start(t *testing.T, a *api) *discovery.DiscoveryClient {
+	server := httptest.NewServer(a)
+	t.Cleanup(server.Close)
+	return clientOf(t, &rest.Config{Host: server.URL})
+}
+
+func clientOf(t *testing.T, config *rest.Config) *discovery.DiscoveryClient {
+	client, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}

@@ -1,0 +1,163 @@
+package partial
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	apidiscoveryv2 "k8s.io/api/apidiscovery/v2"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
+
+	"client-go-lab/internal/labtest"
+)
+
+func TestMain(m *testing.M) { labtest.Exercise(m) }
+
+const (
+	ideaPartial = "one group that does not answer is no reason to know nothing: the error names it, and the rest of the result is good"
+	ideaGroups  = "ErrGroupDiscoveryFailed has a map of the groups that did not answer; GroupDiscoveryFailedErrorGroups finds it, also in a wrapped error"
+	ideaUnknown = `"not in the list" is a no only if the list is complete: who takes an unknown for a no deletes what is there`
+)
+
+// served is what the server has; metrics are down.
+func served() *api {
+	return &api{served: map[string][]string{"v1": {"pods", "nodes"}, "metrics.k8s.io/v1beta1": nil, "apps/v1": {"deployments"}}}
+}
+
+func TestStep1Silent(t *testing.T) {
+	failed := &discovery.ErrGroupDiscoveryFailed{Groups: map[schema.GroupVersion]error{
+		{Group: "metrics.k8s.io", Version: "v1beta1"}: errors.New("503"),
+		{Group: "b.example.com", Version: "v1"}:       errors.New("503"),
+		{Group: "a.example.com", Version: "v2"}:       errors.New("503"),
+	}}
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{failed, "[a.example.com/v2 b.example.com/v1 metrics.k8s.io/v1beta1]"},
+		{fmt.Errorf("what is there: %w", failed), "[a.example.com/v2 b.example.com/v1 metrics.k8s.io/v1beta1]"},
+		{errors.New("no answer"), "[]"},
+		{nil, "[]"},
+	} {
+		if got := fmt.Sprint(silentIn(c.err)); got != c.want {
+			labtest.Unexpected(t, fmt.Sprintf("silentIn says %s of the error: %v", got, c.err), c.want, ideaGroups)
+		}
+	}
+}
+
+func everything(t *testing.T, a *api) string {
+	resources, silent, err := Everything(t.Context(), start(t, a))
+	return fmt.Sprintf("resources: %s; silent: %s; error: %v", cmp.Or(strings.Join(resources, ", "), "none"), cmp.Or(strings.Join(silent, ", "), "none"), err != nil)
+}
+
+func TestStep2Everything(t *testing.T) {
+	got, want := everything(t, served()), "resources: apps/v1 deployments, v1 nodes, v1 pods; silent: metrics.k8s.io/v1beta1; error: false"
+	if got != want {
+		labtest.Unexpected(t, got, want, ideaPartial)
+	}
+	a := served()
+	a.served["metrics.k8s.io/v1beta1"] = []string{"pods", "nodes"}
+	got, want = everything(t, a), "resources: apps/v1 deployments, metrics.k8s.io/v1beta1 nodes, metrics.k8s.io/v1beta1 pods, v1 nodes, v1 pods; silent: none; error: false"
+	if got != want {
+		labtest.Unexpected(t, got, want, "when every group answers, there is no error, and the result is complete")
+	}
+	a.down = true
+	if got, want := everything(t, a), "resources: none; silent: none; error: true"; got != want {
+		labtest.Unexpected(t, got, want, "when the server itself does not answer, nothing is known: that is an error, and no empty server")
+	}
+}
+
+func TestStep3Has(t *testing.T) {
+	resources, silent, err := Everything(t.Context(), start(t, served()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		groupVersion, resource string
+		want                   Answer
+		idea                   string
+	}{
+		{"v1", "pods", Yes, "what is in the list is served"},
+		{"apps/v1", "kettles", No, "apps/v1 has answered, and has no kettles"},
+		{"apps/v1beta1", "deployments", No, "the server knows its groups and versions, also those that do not answer: what it does not know, it does not serve"},
+		{"metrics.k8s.io/v1beta1", "pods", Unknown, ideaUnknown},
+		{"metrics.k8s.io/v1beta1", "kettles", Unknown, ideaUnknown},
+	} {
+		if got := Has(resources, silent, c.groupVersion, c.resource); got != c.want {
+			labtest.Unexpected(t, fmt.Sprintf("Has says %q of %s %s", got, c.groupVersion, c.resource), fmt.Sprintf("%q", c.want), c.idea)
+		}
+	}
+}
+
+// The same on a real API server. Chapter 04's step partial shows a real one of which a group is down; here, other
+// exercises use the same server at the same time.
+func TestStep3RealServer(t *testing.T) {
+	resources, silent, err := Everything(t.Context(), clientOf(t, labtest.Cluster(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for groupVersion, want := range map[string]Answer{"apps/v1": Yes, "apps/v1beta1": No} {
+		if got := Has(resources, silent, groupVersion, "deployments"); got != want {
+			labtest.Unexpected(t, fmt.Sprintf("%d resources, silent: %v; Has says %q of %s deployments", len(resources), silent, got, groupVersion), fmt.Sprintf("%q", want),
+				"what a real server serves is in the same lists")
+		}
+	}
+}
+
+// api is a server that answers as today's do: in two documents, in which a group and version that does not answer is
+// there, stale and without resources. The fake discovery client cannot do that.
+type api struct {
+	served map[string][]string // by group and version; nil: it does not answer
+	down   bool
+}
+
+func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if a.down {
+		labtest.SendError(w, apierrors.NewServiceUnavailable("nobody is at home"))
+		return
+	}
+	list := apidiscoveryv2.APIGroupDiscoveryList{TypeMeta: metav1.TypeMeta{Kind: "APIGroupDiscoveryList", APIVersion: "apidiscovery.k8s.io/v2"}}
+	for groupVersion, names := range a.served {
+		gv, err := schema.ParseGroupVersion(groupVersion)
+		if err != nil || (gv.Group == "") != (r.URL.Path == "/api") {
+			continue
+		}
+		version := apidiscoveryv2.APIVersionDiscovery{Version: gv.Version, Freshness: apidiscoveryv2.DiscoveryFreshnessCurrent}
+		if names == nil {
+			version.Freshness = apidiscoveryv2.DiscoveryFreshnessStale
+		}
+		for _, name := range names {
+			version.Resources = append(version.Resources, apidiscoveryv2.APIResourceDiscovery{Resource: name, ResponseKind: &metav1.GroupVersionKind{Kind: "Any"}})
+		}
+		list.Items = append(list.Items, apidiscoveryv2.APIGroupDiscovery{
+			ObjectMeta: metav1.ObjectMeta{Name: gv.Group}, Versions: []apidiscoveryv2.APIVersionDiscovery{version},
+		})
+	}
+	w.Header().Set("Content-Type", "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList")
+	if err := json.NewEncoder(w).Encode(list); err != nil {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func start(t *testing.T, a *api) *discovery.DiscoveryClient {
+	server := httptest.NewServer(a)
+	t.Cleanup(server.Close)
+	return clientOf(t, &rest.Config{Host: server.URL})
+}
+
+func clientOf(t *testing.T, config *rest.Config) *discovery.DiscoveryClient {
+	client, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}

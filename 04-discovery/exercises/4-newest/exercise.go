@@ -1,0 +1,59 @@
+// Package newest chooses the API version to speak with a server: the newest one that both sides know.
+package newest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+)
+
+// Newest returns the newest of some versions as Kubernetes orders them: stable ones before betas, betas before alphas,
+// and among these the higher number first. It returns "" for none.
+func Newest(versions []string) string {
+	newest := ""
+	for _, v := range versions {
+		// TODO 1: text order takes v1beta1 for newer than v1, and v9 for newer than v10; package version compares as Kubernetes does
+		if v > newest {
+			newest = v
+		}
+	}
+	return newest
+}
+
+// Served returns the versions in which a server serves a resource. That another group does not answer is no matter; if
+// a version of this group does not, that is an error.
+func Served(ctx context.Context, client discovery.ServerResourcesInterfaceWithContext, resource schema.GroupResource) ([]string, error) {
+	_, lists, err := client.ServerGroupsAndResourcesWithContext(ctx)
+	silent, partial := discovery.GroupDiscoveryFailedErrorGroups(err)
+	for gv, reason := range silent {
+		if gv.Group == resource.Group {
+			return nil, fmt.Errorf("ask what %s has: %w", gv, reason)
+		}
+	}
+	if err != nil && !partial {
+		return nil, fmt.Errorf("ask the server what it serves: %w", err)
+	}
+	var versions []string
+	for _, list := range lists {
+		gv, err := schema.ParseGroupVersion(list.GroupVersion)
+		if err != nil {
+			return nil, err
+		}
+		// TODO 2: a list is of one version of one group; take the version if the resource is in it
+		_ = gv
+	}
+	return versions, nil
+}
+
+// ErrNothingInCommon says that a server is too old for this program, or too new.
+var ErrNothingInCommon = errors.New("this program and the server have no version in common")
+
+// Choose returns the newest version that is both served and known to this program. If there is none, the error is
+// ErrNothingInCommon, and says what each side has.
+func Choose(served, known []string) (string, error) {
+	// TODO 3: leave in one of the two lists what is in the other one, too; the newest of that is it
+	return Newest(served), nil
+}

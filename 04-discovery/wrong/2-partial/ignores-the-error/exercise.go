@@ -1,0 +1,57 @@
+// Package partial is a sample of a typical mistake: it does not look at the error.
+package partial
+
+import (
+	"context"
+	"slices"
+
+	"k8s.io/client-go/discovery"
+)
+
+// want: nothing is known: that is an error, and no empty server
+
+// Everything takes a server that does not answer for one that serves nothing.
+func Everything(ctx context.Context, client discovery.ServerResourcesInterfaceWithContext) (resources, silent []string, err error) {
+	_, lists, err := client.ServerGroupsAndResourcesWithContext(ctx)
+	silent = silentIn(err)
+	for _, list := range lists {
+		for _, resource := range list.APIResources {
+			resources = append(resources, list.GroupVersion+" "+resource.Name)
+		}
+	}
+	slices.Sort(resources)
+	return resources, silent, nil
+}
+
+// silentIn returns the groups and versions, sorted, that an error of discovery is about: "metrics.k8s.io/v1beta1". It
+// returns none if the error says something else.
+func silentIn(err error) []string {
+	var silent []string
+	groups, _ := discovery.GroupDiscoveryFailedErrorGroups(err)
+	for group := range groups {
+		silent = append(silent, group.String())
+	}
+	slices.Sort(silent)
+	return silent
+}
+
+// Answer is what can be said about a resource.
+type Answer string
+
+// The answers.
+const (
+	Yes     Answer = "yes"
+	No      Answer = "no"
+	Unknown Answer = "unknown" // its group and version did not answer
+)
+
+// Has says whether a resource, as "apps/v1 deployments", is among what Everything has returned.
+func Has(resources, silent []string, groupVersion, resource string) Answer {
+	switch {
+	case slices.Contains(resources, groupVersion+" "+resource):
+		return Yes
+	case slices.Contains(silent, groupVersion):
+		return Unknown
+	}
+	return No
+}
