@@ -161,9 +161,10 @@ func (v *valve) Read(b []byte) (int, error) {
 	v.p.mu.Unlock()
 	select {
 	case <-open:
+		return n, err
 	case <-v.ctx.Done():
+		return 0, v.ctx.Err()
 	}
-	return n, err
 }
 
 // answerNext answers the next watches, one answer each.

@@ -10,8 +10,6 @@ import (
 
 const definitionsPath = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
-func resync(context.Context, *rest.Config, string, io.Writer) error           { return nil }
-func relist(context.Context, *rest.Config, string, io.Writer) error           { return nil }
 func slow(context.Context, kubernetes.Interface, string, io.Writer) error     { return nil }
 func filter(context.Context, *rest.Config, string, io.Writer) error           { return nil }
 func dynamicInformers(context.Context, *rest.Config, string, io.Writer) error { return nil }
