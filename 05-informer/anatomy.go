@@ -3,11 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -280,12 +280,17 @@ func (b *tappedBody) Read(p []byte) (int, error) {
 }
 
 // summary cuts an event's JSON down to what fits in a line.
-func summary(event string) string {
-	kind, object, _ := strings.Cut(event, `,"object":`)
-	if strings.Contains(object, metav1.InitialEventsAnnotationKey) {
-		return kind + `,"object":{ ... ` + metav1.InitialEventsAnnotationKey + ` ... }}`
+func summary(line string) string {
+	var event struct {
+		Type   watch.EventType
+		Object metav1.PartialObjectMetadata
 	}
-	_, name, _ := strings.Cut(object, `"name":"`)
-	name, _, _ = strings.Cut(name, `"`)
-	return kind + `,"object":{ ... "name":"` + name + `" ... }}`
+	if err := json.Unmarshal([]byte(line), &event); err != nil {
+		return err.Error()
+	}
+	rest := fmt.Sprintf(`"name":%q`, event.Object.Name)
+	if event.Object.Annotations[metav1.InitialEventsAnnotationKey] == "true" {
+		rest = fmt.Sprintf(`"annotations":{%q:"true"}`, metav1.InitialEventsAnnotationKey)
+	}
+	return fmt.Sprintf(`{"type":%q,"object":{"kind":%q, ... %s ...}}`, event.Type, event.Object.Kind, rest)
 }

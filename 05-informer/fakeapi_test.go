@@ -189,6 +189,13 @@ func (a *fakeAPI) answer(r *http.Request, t target, kind string) (any, *apierror
 		}
 		for _, object := range gone {
 			if kind == "CustomResourceDefinition" {
+				plural, group, _ := strings.Cut(object.GetName(), ".")
+				of := target{kind: "/apis/" + group + "/v1/" + plural}
+				for _, instance := range a.sorted(of, func(*unstructured.Unstructured) bool { return true }) {
+					of.namespace = instance.GetNamespace()
+					a.store(of, instance, nil)
+					of.namespace = ""
+				}
 				a.setDefinition(object, "")
 			}
 			if kind == "Pod" { // a real server marks it, then removes it: two events
