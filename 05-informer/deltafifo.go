@@ -63,7 +63,16 @@ func deltaFIFO(_ context.Context, out io.Writer) error {
 			}
 		}
 	}
+	fmt.Fprintf(out, "-- an informer of today has a %s\n", queueOfToday())
 	return nil
+}
+
+// queueOfToday asks an informer for the name of its queue.
+func queueOfToday() string {
+	_, controller := cache.NewInformerWithOptions(cache.InformerOptions{
+		ListerWatcher: &cache.ListWatch{}, ObjectType: &corev1.Pod{}, Handler: cache.ResourceEventHandlerFuncs{},
+	})
+	return controller.HasSyncedChecker().Name()
 }
 
 var queues = []struct {

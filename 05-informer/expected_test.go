@@ -77,6 +77,7 @@ DeltaFIFO  pops Updated cup@11
 DeltaFIFO  pops Sync pan@2
 RealFIFO   pops Updated cup@11
 RealFIFO   pops SyncAll
+-- an informer of today has a RealFIFO *v1.Pod
 `},
 	"indexer": {`-- keys
 client-go-lab/cup client-go-lab/glass client-go-lab/mug client-go-lab/new
