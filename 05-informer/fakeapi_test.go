@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -208,6 +209,17 @@ func (a *fakeAPI) answer(r *http.Request, t target, kind string) (any, *apierror
 		}
 		return map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Success"}, nil
 	}
+}
+
+// seed puts a pod into the store, of which no watch is told.
+func (a *fakeAPI) seed(pod *corev1.Pod) {
+	object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(pod)
+	if err != nil {
+		panic(err)
+	}
+	object["kind"], object["apiVersion"] = "Pod", "v1"
+	a.objects[target{kind: "/api/v1/pods", namespace: pod.Namespace}.key(pod.Name)] = &unstructured.Unstructured{Object: object}
+	a.version = max(a.version, int64(len(a.objects)))
 }
 
 func kindOf(definition *unstructured.Unstructured) string {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -22,6 +23,12 @@ func TestMain(m *testing.M) {
 	if os.Getenv(panickingHandler) != "" {
 		panicInHandler()
 		os.Exit(0) // not reached
+	}
+	if os.Getenv(manyPodsServer) != "" {
+		if err := serveManyPods(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 	}
 	chaptertest.Main(m, main)
 }
