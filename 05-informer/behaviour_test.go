@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
@@ -22,6 +24,7 @@ import (
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/cache"
 	fcache "k8s.io/client-go/tools/cache/testing"
 )
@@ -93,6 +96,25 @@ func TestRelistSwapsTheStoreFirst(t *testing.T) {
 		require.Len(t, said, 3)
 		assert.Equal(t, "delete cup; in the store: [mug pan]", said[0], "deletes first")
 		assert.ElementsMatch(t, []string{"add mug; in the store: [mug pan]", "update pan; in the store: [mug pan]"}, said[1:])
+	})
+}
+
+// The client itself asks for the end of its watches, after 5 to 10 minutes: that is why they end in good order.
+func TestWatchesAskToEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := fcache.NewFakeControllerSource()
+		t.Cleanup(source.Shutdown)
+		var seconds atomic.Int64
+		startInformer(t, cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
+			ListFunc: source.List, //nolint:staticcheck // the fake source has no other
+			WatchFuncWithContext: func(_ context.Context, options metav1.ListOptions) (watch.Interface, error) {
+				seconds.Store(*options.TimeoutSeconds)
+				return source.Watch(options)
+			},
+		}, fake.NewClientset()), cache.ResourceEventHandlerFuncs{})
+		synctest.Wait()
+		assert.GreaterOrEqual(t, seconds.Load(), int64(300))
+		assert.LessOrEqual(t, seconds.Load(), int64(600))
 	})
 }
 
@@ -199,6 +221,74 @@ func TestMutationDetector(t *testing.T) {
 	require.ErrorAs(t, err, new(*exec.ExitError))
 	assert.Contains(t, string(output), "CACHE *v1.Pod[0] ALTERED!")
 	assert.Contains(t, string(output), "panic: cache *v1.Pod modified")
+}
+
+// A factory starts what it was asked for before, and no more. What comes later waits for the next start.
+func TestStartKnowsOnlyWhatWasAskedFor(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	factory := informers.NewSharedInformerFactoryWithOptions(fake.NewClientset(version("cup", "")), 0)
+	defer factory.Shutdown()
+	defer cancel()
+	pods := factory.Core().V1().Pods()
+	factory.StartWithContext(ctx)
+	require.NoError(t, factory.WaitForCacheSyncWithContext(ctx).AsError(), "there is nothing to wait for")
+	lister := pods.Lister()
+	_, err := lister.Pods("").Get("cup")
+	assert.True(t, apierrors.IsNotFound(err))
+
+	factory.StartWithContext(ctx)
+	require.NoError(t, factory.WaitForCacheSyncWithContext(ctx).AsError())
+	_, err = lister.Pods("").Get("cup")
+	assert.NoError(t, err)
+}
+
+// Shutdown waits for informers to end. It does not end them.
+func TestShutdownOnlyWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		factory := informers.NewSharedInformerFactoryWithOptions(fake.NewClientset(), 0)
+		factory.Core().V1().Pods().Informer()
+		factory.StartWithContext(ctx)
+		var ended atomic.Bool
+		go func() {
+			factory.Shutdown()
+			ended.Store(true)
+		}()
+		synctest.Wait() // nothing will happen any more
+		assert.False(t, ended.Load())
+		cancel()
+		synctest.Wait()
+		assert.True(t, ended.Load())
+	})
+}
+
+// Two tweaks are not combined: the last one wins.
+func TestLastTweakWins(t *testing.T) {
+	var seen metav1.ListOptions
+	client := fake.NewClientset()
+	client.PrependReactor("list", "pods", func(action clienttesting.Action) (bool, kruntime.Object, error) {
+		seen = action.(clienttesting.ListActionImpl).ListOptions
+		return false, nil, nil
+	})
+	factory := informers.NewSharedInformerFactoryWithOptions(client, 0,
+		informers.WithTweakListOptions(func(options *metav1.ListOptions) { options.LabelSelector = "drink=tea" }),
+		informers.WithTweakListOptions(func(options *metav1.ListOptions) { options.FieldSelector = "metadata.name=cup" }))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer factory.Shutdown()
+	defer cancel()
+	factory.Core().V1().Pods().Informer()
+	factory.StartWithContext(ctx)
+	require.NoError(t, factory.WaitForCacheSyncWithContext(ctx).AsError())
+	assert.Equal(t, "metadata.name=cup", seen.FieldSelector)
+	assert.Empty(t, seen.LabelSelector)
+}
+
+// An index function cannot fail: the store panics. And a name can be given once.
+func TestIndexFunctions(t *testing.T) {
+	failing := cache.Indexers{"bad": func(any) ([]string, error) { return nil, errors.New("no idea") }}
+	store := cache.NewIndexer(cache.MetaNamespaceKeyFunc, failing)
+	assert.Panics(t, func() { _ = store.Add(version("cup", "1")) })
+	assert.ErrorContains(t, store.AddIndexers(failing), "indexer conflict")
 }
 
 // Where the fake clientset lies.

@@ -40,10 +40,15 @@ var program = chaptertest.Program{Chapter: contents(), Expected: expected}
 func serve(t *testing.T, contextName string) (*fakeAPI, string) {
 	t.Helper()
 	api := newFakeAPI()
+	return api, serveAPI(t, api, contextName)
+}
+
+func serveAPI(t *testing.T, api *fakeAPI, contextName string) (kubeconfig string) {
+	t.Helper()
 	server := httptest.NewServer(api)
 	t.Cleanup(server.Close)
 	t.Cleanup(server.CloseClientConnections)
-	return api, chaptertest.Kubeconfig(t, contextName, server.URL)
+	return chaptertest.Kubeconfig(t, contextName, server.URL)
 }
 
 // All steps at once, each on a fake of its own: most of their time is waiting for a reflector that backs off.
@@ -128,7 +133,7 @@ func TestInterrupt(t *testing.T) {
 		t.Skip("not run: a Windows process cannot send an interrupt to another")
 	}
 	chaptertest.Isolate(t)
-	api, kubeconfig := serve(t, "lab")
+	api := newFakeAPI()
 	made := make(chan struct{})
 	var once sync.Once
 	api.hook = func(_ int, r *http.Request) {
@@ -137,6 +142,7 @@ func TestInterrupt(t *testing.T) {
 			<-r.Context().Done() // no answer until the program gives up
 		}
 	}
+	kubeconfig := serveAPI(t, api, "lab")
 	_, stderr, code := chaptertest.Command(t, func(p *os.Process) {
 		<-made
 		require.NoError(t, p.Signal(os.Interrupt))
