@@ -149,7 +149,8 @@ func TestAPIServerRestartsOnCluster(t *testing.T) {
 	s := newScene(t, cluster)
 	watchPods(t, s, cluster.config)
 	s.until(t, "  handler: add cup", "  handler: add pan")
-	require.NoError(t, s.paint("cup", "blue"))
+	s.paint("cup", "blue")
+	require.NoError(t, s.err)
 	s.until(t, `  handler: update cup: colour "blue"`)
 	other := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "other"}}
 	_, err := s.direct.CoreV1().ConfigMaps(labNamespace).Create(s.ctx, other, metav1.CreateOptions{})

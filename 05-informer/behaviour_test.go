@@ -53,7 +53,12 @@ func startInformer(t *testing.T, source cache.ListerWatcher, handler cache.Resou
 // listWatch hides from the reflector that the source knows no watch-list.
 func listWatch(source *fcache.FakeControllerSource) cache.ListerWatcher {
 	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
-		ListFunc: source.List, WatchFunc: source.Watch, //nolint:staticcheck // the fake source has no others
+		ListWithContextFunc: func(_ context.Context, options metav1.ListOptions) (kruntime.Object, error) {
+			return source.List(options)
+		},
+		WatchFuncWithContext: func(_ context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			return source.Watch(options)
+		},
 	}, fake.NewClientset())
 }
 
@@ -106,7 +111,9 @@ func TestWatchesAskToEnd(t *testing.T) {
 		t.Cleanup(source.Shutdown)
 		var seconds atomic.Int64
 		startInformer(t, cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
-			ListFunc: source.List, //nolint:staticcheck // the fake source has no other
+			ListWithContextFunc: func(_ context.Context, options metav1.ListOptions) (kruntime.Object, error) {
+				return source.List(options)
+			},
 			WatchFuncWithContext: func(_ context.Context, options metav1.ListOptions) (watch.Interface, error) {
 				seconds.Store(*options.TimeoutSeconds)
 				return source.Watch(options)
@@ -148,7 +155,7 @@ func TestBatches(t *testing.T) {
 	assert.Equal(t, []int{1000, 500}, sizes)
 
 	sizes = nil
-	require.NoError(t, first(queue.Add(version("a", "1")), queue.Add(version("b", "2")), queue.Update(version("a", "3")), queue.Resync()))
+	require.NoError(t, errors.Join(queue.Add(version("a", "1")), queue.Add(version("b", "2")), queue.Update(version("a", "3")), queue.Resync()))
 	pop()
 	pop()
 	pop()

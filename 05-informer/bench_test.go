@@ -50,7 +50,7 @@ func typicalPod(i int) *corev1.Pod {
 	fields.WriteString(`"f:image":{}}}}`)
 	for _, manager := range []string{"kube-controller-manager", "kubelet"} {
 		pod.ManagedFields = append(pod.ManagedFields, metav1.ManagedFieldsEntry{Manager: manager, Operation: "Update", APIVersion: "v1",
-			FieldsType: "FieldsV1", FieldsV1: &metav1.FieldsV1{Raw: []byte(fields.String())}})
+			FieldsType: "FieldsV1", FieldsV1: metav1.NewFieldsV1(fields.String())})
 	}
 	return pod
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -24,7 +25,7 @@ func deltaFIFO(_ context.Context, out io.Writer) error {
 	}{
 		{"a list", func(q cache.Queue) error { return q.Replace([]any{version("cup", "1"), version("pan", "2")}, "2") }},
 		{"six events, before anything is popped", func(q cache.Queue) error {
-			return first(
+			return errors.Join(
 				q.Update(version("cup", "3")),
 				q.Add(version("kettle", "4")),
 				q.Update(version("cup", "5")),
@@ -34,10 +35,10 @@ func deltaFIFO(_ context.Context, out io.Writer) error {
 			)
 		}},
 		{"a list without pan; an update of cup waits", func(q cache.Queue) error {
-			return first(q.Update(version("cup", "9")), q.Replace([]any{version("cup", "9")}, "10"))
+			return errors.Join(q.Update(version("cup", "9")), q.Replace([]any{version("cup", "9")}, "10"))
 		}},
 		{"resync; an update of cup waits", func(q cache.Queue) error {
-			return first(q.Update(version("cup", "11")), q.Resync())
+			return errors.Join(q.Update(version("cup", "11")), q.Resync())
 		}},
 	} {
 		fmt.Fprintf(out, "-- %s\n", play.title)
@@ -110,13 +111,4 @@ func describeDeltas(deltas cache.Deltas) string {
 		}
 	}
 	return strings.Join(all, ", ")
-}
-
-func first(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

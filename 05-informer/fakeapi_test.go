@@ -155,7 +155,7 @@ func (a *fakeAPI) answer(r *http.Request, t target, kind string) (any, *apierror
 		object.SetUID("0b6f4a1e-3c58-4c0e-9d0f-5f2d8a7c1b22")
 		object.SetCreationTimestamp(metav1.Unix(1700000000, 0))
 		object.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: "test", Operation: "Update", APIVersion: t.gv,
-			FieldsType: "FieldsV1", FieldsV1: &metav1.FieldsV1{Raw: []byte(`{}`)}}})
+			FieldsType: "FieldsV1", FieldsV1: metav1.NewFieldsV1("{}")}})
 		a.store(t, nil, object)
 		if kind == "Namespace" {
 			account := &unstructured.Unstructured{Object: map[string]any{"kind": "ServiceAccount", "apiVersion": "v1"}}
@@ -373,7 +373,7 @@ func (a *fakeAPI) watch(w http.ResponseWriter, r *http.Request, t target) {
 	if query.Get("sendInitialEvents") == "true" {
 		bookmark(from, true)
 	}
-	flusher.Flush()
+	flusher.Flush() // the headers, if nothing else
 
 	seconds, _ := strconv.ParseInt(query.Get("timeoutSeconds"), 10, 64)
 	end := make(<-chan time.Time)
@@ -433,10 +433,4 @@ func (a *fakeAPI) names() []string {
 		}
 	}
 	return all
-}
-
-func (a *fakeAPI) seen() []string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return slices.Clone(a.requests)
 }

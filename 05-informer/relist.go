@@ -22,15 +22,16 @@ import (
 	"k8s.io/klog/v2/textlogger"
 )
 
-// scene is an informer of two pods, cup and pan, with a proxy before it, and everything that it says.
+// scene is an informer of two pods, cup and pan, with a proxy before it, and everything that it says. When something has
+// gone wrong, the rest of the scene does nothing: err is looked at once, at the end.
 type scene struct {
 	*feed
-	proxy  *proxy
-	direct kubernetes.Interface // past the proxy
-	store  cache.Store
-	out    io.Writer
-
+	proxy     *proxy
+	direct    kubernetes.Interface // past the proxy
 	namespace string
+	store     cache.Store
+	out       io.Writer
+	err       error
 }
 
 var (
@@ -43,65 +44,59 @@ var (
 func relist(ctx context.Context, config *rest.Config, namespace string, out io.Writer) error {
 	for _, part := range []struct {
 		title  string
-		before func(*scene)       // the informer starts
-		then   func(*scene) error // it has started
+		before func(*scene) // the informer starts
+		then   func(*scene) // it has started, and said four lines
 	}{
-		{"start", func(*scene) {}, func(s *scene) error {
-			return first(s.print(s.out, 2), s.printAny(2))
+		{"start", nil, nil},
+		{"start, with a server that knows no watch-list", func(s *scene) { s.proxy.answerNext(withStatus(old)) }, nil},
+		{"the server ends the watch", func(s *scene) { s.proxy.end("3") }, func(s *scene) {
+			s.waitForBookmark()
+			s.show(2)
 		}},
-		{"start, with a server that knows no watch-list", func(s *scene) { s.proxy.answerNext(withStatus(old)) }, func(s *scene) error {
-			return first(s.print(s.out, 4), s.printAny(3))
+		{"the connection breaks", nil, func(s *scene) {
+			s.paint("cup", "blue")
+			s.show(1)
+			s.cut()
+			s.paint("cup", "red")
+			s.show(3)
 		}},
-		{"the server ends the watch", func(s *scene) { s.proxy.end("3") }, func(s *scene) error {
-			other := newPod("other")
-			other.Labels["kitchen"] = "no" // not among those that are watched
-			other, err := create(s.ctx, s.direct, s.namespace, other)
-			if err != nil {
-				return err
-			}
-			if err := first(s.skip(4), waitUntilFresh(s.ctx, s.store, other)); err != nil {
-				return err
-			}
-			fmt.Fprintln(s.out, "  bookmark: the store is as fresh as a pod that it does not have; no handler was called")
-			return s.print(s.out, 2)
-		}},
-		{"the connection breaks", func(*scene) {}, func(s *scene) error {
-			if err := first(s.skip(4), s.paint("cup", "blue"), s.print(s.out, 1)); err != nil {
-				return err
-			}
-			s.proxy.cut()
-			return first(s.paint("cup", "red"), s.print(s.out, 3))
-		}},
-		{"nobody answers; cup is deleted meanwhile", func(*scene) {}, func(s *scene) error {
-			if err := first(s.skip(4), s.paint("cup", "blue"), s.print(s.out, 1)); err != nil {
-				return err
-			}
+		{"nobody answers; cup is deleted meanwhile", nil, func(s *scene) {
+			s.paint("cup", "blue")
+			s.show(1)
 			s.proxy.refuse()
-			if err := first(dropPod(s.ctx, s.direct, s.namespace, "cup"), s.print(s.out, 2), s.proxy.accept()); err != nil {
-				return err
-			}
-			return s.print(s.out, 3)
+			s.drop("cup")
+			s.show(2)
+			s.do(s.proxy.accept)
+			s.show(3)
 		}},
-		{"429, too many requests", func(*scene) {}, func(s *scene) error {
-			return first(s.skip(4), s.paint("cup", "blue"), s.print(s.out, 1), s.cutAndAnswer(withStatus(busy)), s.print(s.out, 4))
+		{"429, too many requests", nil, func(s *scene) {
+			s.paint("cup", "blue")
+			s.show(1)
+			s.cut(withStatus(busy))
+			s.show(4)
 		}},
-		{"410, too old; cup is deleted meanwhile", func(*scene) {}, func(s *scene) error {
-			if err := first(s.skip(4), s.paint("cup", "blue"), s.print(s.out, 1)); err != nil {
-				return err
-			}
+		{"410, too old; cup is deleted meanwhile", nil, func(s *scene) {
+			s.paint("cup", "blue")
+			s.show(1)
 			s.proxy.hold() // the events of the deletion are lost with the connection
-			if err := first(dropPod(s.ctx, s.direct, s.namespace, "cup"), s.cutAndAnswer(withErrorEvent(gone))); err != nil {
-				return err
-			}
+			s.drop("cup")
+			s.cut(withErrorEvent(gone))
 			s.proxy.release()
-			return s.print(s.out, 7)
+			s.show(7)
 		}},
-		{"410, and 410 again", func(*scene) {}, func(s *scene) error {
-			return first(s.skip(4), s.paint("cup", "blue"), s.print(s.out, 1),
-				s.cutAndAnswer(withErrorEvent(gone), withErrorEvent(gone)), s.print(s.out, 6), s.printAny(2))
+		{"410, and 410 again", nil, func(s *scene) {
+			s.paint("cup", "blue")
+			s.show(1)
+			s.cut(withErrorEvent(gone), withErrorEvent(gone))
+			s.show(6)
+			s.showAny(2)
 		}},
-		{"a watch that ends in its first second, without an event", func(*scene) {}, func(s *scene) error {
-			return first(s.skip(4), s.paint("cup", "blue"), s.print(s.out, 1), s.cutAndAnswer(withNothing), s.print(s.out, 5), s.printAny(2))
+		{"a watch that ends in its first second, without an event", nil, func(s *scene) {
+			s.paint("cup", "blue")
+			s.show(1)
+			s.cut(withNothing)
+			s.show(5)
+			s.showAny(2)
 		}},
 	} {
 		fmt.Fprintf(out, "-- %s\n", part.title)
@@ -113,7 +108,7 @@ func relist(ctx context.Context, config *rest.Config, namespace string, out io.W
 }
 
 // play makes a scene, plays it, and clears the stage.
-func play(ctx context.Context, config *rest.Config, namespace string, before func(*scene), then func(*scene) error, out io.Writer) error {
+func play(ctx context.Context, config *rest.Config, namespace string, before, then func(*scene), out io.Writer) error {
 	direct, err := newClient(config)
 	if err != nil {
 		return err
@@ -150,12 +145,25 @@ func play(ctx context.Context, config *rest.Config, namespace string, before fun
 	if _, err := informer.AddTypedEventHandler(s.handler()); err != nil {
 		return fmt.Errorf("register a handler: %w", err)
 	}
-	before(s)
+	if before != nil {
+		before(s)
+	}
 	logger := textlogger.NewLogger(textlogger.NewConfig(
 		textlogger.Verbosity(4), textlogger.WithHeader(false), textlogger.Output(&reflectorLog{say: s.say})))
 	factory.StartWithContext(klog.NewContext(ctx, logger)) // the reflector logs to the logger in its context
-	if err := then(s); err != nil {
-		return err
+	switch {
+	case then != nil:
+		s.do(func() error { return s.print(io.Discard, 4) }) // as in the first scene
+		then(s)
+	case before != nil:
+		s.show(4)
+		s.showAny(3)
+	default:
+		s.show(2)
+		s.showAny(2)
+	}
+	if s.err != nil {
+		return s.err
 	}
 	return sweep(ctx, direct)
 }
@@ -186,33 +194,60 @@ func (s *scene) handler() informersv1.PodHandlerFuncs {
 	}
 }
 
-func (s *scene) paint(name, colour string) error {
-	_, err := paint(s.ctx, s.direct, s.namespace, name, colour)
-	return err
+func (s *scene) do(act func() error) {
+	if s.err == nil {
+		s.err = act()
+	}
 }
 
-// cutAndAnswer breaks the watch off and answers the next ones.
-func (s *scene) cutAndAnswer(answers ...func(http.ResponseWriter)) error {
+func (s *scene) paint(name, colour string) {
+	s.do(func() error { _, err := paint(s.ctx, s.direct, s.namespace, name, colour); return err })
+}
+
+func (s *scene) drop(name string) {
+	s.do(func() error { return dropPod(s.ctx, s.direct, s.namespace, name) })
+}
+
+// cut breaks the watch off and answers the next ones.
+func (s *scene) cut(answers ...func(http.ResponseWriter)) {
 	s.proxy.answerNext(answers...)
 	s.proxy.cut()
-	return nil
 }
 
-func (s *scene) skip(n int) error { return s.feed.print(io.Discard, n) }
-
-// printAny prints lines that come in no order: objects from a map, or from two goroutines.
-func (s *scene) printAny(n int) error {
-	var lines []string
-	for range n {
-		line, err := s.next()
+// waitForBookmark makes a pod that is not among those that are watched, and waits until the server has said so.
+func (s *scene) waitForBookmark() {
+	s.do(func() error {
+		other := newPod("other")
+		other.Labels["kitchen"] = "no"
+		other, err := create(s.ctx, s.direct, s.namespace, other)
 		if err != nil {
 			return err
 		}
-		lines = append(lines, line)
-	}
-	slices.Sort(lines)
-	fmt.Fprintln(s.out, strings.Join(lines, "\n"))
-	return nil
+		if err := waitUntilFresh(s.ctx, s.store, other); err != nil {
+			return err
+		}
+		fmt.Fprintln(s.out, "  bookmark: the store is as fresh as a pod that it does not have; no handler was called")
+		return nil
+	})
+}
+
+func (s *scene) show(n int) { s.do(func() error { return s.print(s.out, n) }) }
+
+// showAny prints lines that come in no order: objects from a map, or from two goroutines.
+func (s *scene) showAny(n int) {
+	s.do(func() error {
+		var lines []string
+		for range n {
+			line, err := s.next()
+			if err != nil {
+				return err
+			}
+			lines = append(lines, line)
+		}
+		slices.Sort(lines)
+		fmt.Fprintln(s.out, strings.Join(lines, "\n"))
+		return nil
+	})
 }
 
 // describeRequest says what a list or watch asks for. last is the resourceVersion that the reflector has come to.

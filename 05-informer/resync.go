@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -103,7 +104,7 @@ func resync(ctx context.Context, config *rest.Config, namespace string, out io.W
 	before = requests.Load()
 	proxy.answerNext(withErrorEvent(gone), withErrorEvent(gone))
 	proxy.cut()
-	if err := first(take(ctx, asked.relist, 2), take(ctx, other.relist, 2)); err != nil {
+	if err := errors.Join(take(ctx, asked.relist, 2), take(ctx, other.relist, 2)); err != nil {
 		return err
 	}
 	relistRequests := requests.Load() - before
@@ -112,7 +113,7 @@ func resync(ctx context.Context, config *rest.Config, namespace string, out io.W
 	if _, err := paint(ctx, direct, namespace, "cup", "blue"); err != nil {
 		return err
 	}
-	if err := first(take(ctx, asked.change, 1), take(ctx, unasked.change, 1), take(ctx, other.change, 1)); err != nil {
+	if err := errors.Join(take(ctx, asked.change, 1), take(ctx, unasked.change, 1), take(ctx, other.change, 1)); err != nil {
 		return err
 	}
 	row("", "resync", "relist")
