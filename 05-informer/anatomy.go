@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -69,6 +70,7 @@ func (b *byHand) single(popped any, isInInitialList bool) error {
 	delta := popped.(cache.Deltas)[0]
 	switch info := delta.Object.(type) {
 	case cache.ReplacedAllInfo: // a list. A real informer tells the handler, too, what is no longer in it
+		b.say("  queue      popped %s of %d", delta.Type, len(info.Objects))
 		if err := b.store.Replace(info.Objects, info.ResourceVersion); err != nil {
 			return err
 		}
@@ -87,6 +89,7 @@ func (b *byHand) single(popped any, isInInitialList bool) error {
 
 // batch makes one transaction of deltas for different objects, and tells the handler afterwards.
 func (b *byHand) batch(deltas []cache.Delta, isInInitialList bool) error {
+	var popped []string
 	var transaction []cache.Transaction
 	var calls []func()
 	for _, delta := range deltas {
@@ -102,9 +105,11 @@ func (b *byHand) batch(deltas []cache.Delta, isInInitialList bool) error {
 		case known:
 			kind, call = cache.TransactionTypeUpdate, func() { b.handler.OnUpdate(before, object) }
 		}
+		popped = append(popped, fmt.Sprintf("%s %s", delta.Type, object.(*corev1.Pod).Name))
 		transaction = append(transaction, cache.Transaction{Type: kind, Object: object})
 		calls = append(calls, call)
 	}
+	b.say("  queue      popped %s", strings.Join(popped, ", "))
 	if err := b.store.(cache.TransactionStore).Transaction(transaction...); err != nil {
 		return err
 	}
@@ -115,23 +120,25 @@ func (b *byHand) batch(deltas []cache.Delta, isInInitialList bool) error {
 	return nil
 }
 
-// spy is the queue as the reflector sees it: it says which of its methods is called.
+// spy is the queue as the reflector sees it: it says which of its methods has been called.
 type spy struct {
 	*cache.RealFIFO
 	say func(format string, args ...any)
 }
 
 func (s *spy) Replace(objects []any, resourceVersion string) error {
+	err := s.RealFIFO.Replace(objects, resourceVersion)
 	s.say("  reflector  queue.Replace(%d object(s))", len(objects))
-	return s.RealFIFO.Replace(objects, resourceVersion)
+	return err
 }
 
-func (s *spy) Add(object any) error    { s.said("Add", object); return s.RealFIFO.Add(object) }
-func (s *spy) Update(object any) error { s.said("Update", object); return s.RealFIFO.Update(object) }
-func (s *spy) Delete(object any) error { s.said("Delete", object); return s.RealFIFO.Delete(object) }
+func (s *spy) Add(object any) error    { return s.said("Add", object, s.RealFIFO.Add(object)) }
+func (s *spy) Update(object any) error { return s.said("Update", object, s.RealFIFO.Update(object)) }
+func (s *spy) Delete(object any) error { return s.said("Delete", object, s.RealFIFO.Delete(object)) }
 
-func (s *spy) said(method string, object any) {
+func (s *spy) said(method string, object any, err error) error {
 	s.say("  reflector  queue.%s(%s)", method, object.(*corev1.Pod).Name)
+	return err
 }
 
 // anatomy lets the same changes go through the parts, and through a SharedInformer.
@@ -175,7 +182,7 @@ func anatomy(ctx context.Context, config *rest.Config, namespace string, out io.
 		title          string
 		do             []func() error
 		wires, handled int // lines before the loop gets its turn; events
-		stored         int // lines of the store
+		turns          int // of the loop: two lines each
 	}{
 		{"start: kettle is there already", nil, 3, 1, 1},
 		{"create cup", []func() error{func() error { _, err := makePod(ctx, client, namespace, "cup"); return err }}, 2, 1, 1},
@@ -195,10 +202,10 @@ func anatomy(ctx context.Context, config *rest.Config, namespace string, out io.
 		if err := parts.printSorted(out, act.wires, "  wire"); err != nil { // the loop waits
 			return err
 		}
-		for range act.stored {
+		for range act.turns {
 			hand.gate <- struct{}{}
 		}
-		if err := parts.print(out, act.stored+act.handled); err != nil {
+		if err := parts.print(out, 2*act.turns+act.handled); err != nil {
 			return err
 		}
 		if err := shared.print(out, act.handled); err != nil {

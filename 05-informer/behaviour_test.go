@@ -22,11 +22,13 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/features"
 	"k8s.io/client-go/informers"
+	informersv1 "k8s.io/client-go/informers/core/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/cache"
 	fcache "k8s.io/client-go/tools/cache/testing"
+	"k8s.io/klog/v2"
 )
 
 // The tests of this file are about informers, and not about the steps: what the table "What happens when" in README.md
@@ -136,6 +138,26 @@ func TestQueue(t *testing.T) {
 	again.Env = append(os.Environ(), "KUBE_FEATURE_InOrderInformers=false")
 	output, err := again.CombinedOutput()
 	require.NoError(t, err, string(output))
+}
+
+// All that DeltaFIFO ever merged: a deletion after a deletion. RealFIFO does not even do that.
+func TestWhatDeltaFIFOMerges(t *testing.T) {
+	store := cache.NewStore(cache.MetaNamespaceKeyFunc)
+	for i, want := range []int{3, 4} {
+		queue := queues[i].make(store)
+		require.NoError(t, errors.Join(queue.Add(version("cup", "1")), queue.Update(version("cup", "2")),
+			queue.Delete(version("cup", "3")), queue.Delete(version("cup", "3"))))
+		queue.Close()
+		n := 0
+		for {
+			popped, err := queue.Pop(func(any, bool) error { return nil })
+			if err != nil {
+				break
+			}
+			n += len(popped.(cache.Deltas))
+		}
+		assert.Equal(t, want, n, queues[i].name)
+	}
 }
 
 // A batch has at most 1,000 deltas, of different objects, and of kinds that go together.
@@ -296,6 +318,68 @@ func TestIndexFunctions(t *testing.T) {
 	store := cache.NewIndexer(cache.MetaNamespaceKeyFunc, failing)
 	assert.Panics(t, func() { _ = store.Add(version("cup", "1")) })
 	assert.ErrorContains(t, store.AddIndexers(failing), "indexer conflict")
+}
+
+// NewInformerWithOptions has one handler and no buffer before it: a handler that is slow holds the loop up, and with it the
+// store. A shared informer's does not: see the step "slow".
+func TestUnsharedHandlerHoldsTheStoreUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := fcache.NewFakeControllerSource()
+		t.Cleanup(source.Shutdown)
+		goOn := make(chan struct{})
+		store, controller := cache.NewInformerWithOptions(cache.InformerOptions{
+			ListerWatcher: listWatch(source), ObjectType: &corev1.Pod{},
+			Handler: cache.ResourceEventHandlerFuncs{AddFunc: func(any) { <-goOn }},
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		go controller.RunWithContext(ctx)
+		synctest.Wait()
+		for _, name := range []string{"cup", "pan"} {
+			source.Add(version(name, ""))
+			synctest.Wait()
+		}
+		assert.Equal(t, []string{"cup"}, store.ListKeys())
+		close(goOn)
+		synctest.Wait()
+		assert.Len(t, store.ListKeys(), 2)
+		cancel()
+		synctest.Wait()
+	})
+}
+
+// A tombstone may have nothing but a name.
+func TestTombstoneWithoutObject(t *testing.T) {
+	pod := informersv1.DeletedPod{FinalStateUnknown: &cache.DeletedFinalStateUnknown{Key: "kitchen/cup"}}
+	assert.Equal(t, cache.NewObjectName("kitchen", "cup"), pod.GetObjectName())
+	assert.Equal(t, "kitchen/cup", pod.GetKey())
+	assert.Equal(t, "cup", pod.GetName())
+	_, err := cache.MetaNamespaceKeyFunc(*pod.FinalStateUnknown)
+	assert.Error(t, err, "the usual key function does not know tombstones")
+	s := &scene{feed: newFeed(t.Context())}
+	s.handler().OnDelete(pod)
+	assert.Equal(t, "  handler: delete cup, a tombstone", <-s.lines)
+}
+
+// Resyncs come once a second at most, whatever was asked for.
+func TestShortestResync(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := fcache.NewFakeControllerSource()
+		t.Cleanup(source.Shutdown)
+		source.Add(version("cup", ""))
+		informer := cache.NewSharedIndexInformerWithOptions(listWatch(source), &corev1.Pod{}, cache.SharedIndexInformerOptions{ResyncPeriod: time.Hour})
+		var updates atomic.Int32
+		short := time.Millisecond
+		_, err := informer.AddEventHandlerWithOptions(cache.ResourceEventHandlerFuncs{UpdateFunc: func(before, after any) { updates.Add(1) }},
+			cache.HandlerOptions{ResyncPeriod: &short, Logger: &klog.Logger{}})
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		go informer.RunWithContext(ctx)
+		time.Sleep(3500 * time.Millisecond) // the bubble's clock
+		synctest.Wait()
+		assert.EqualValues(t, 3, updates.Load())
+		cancel()
+		synctest.Wait()
+	})
 }
 
 // Where the fake clientset lies.

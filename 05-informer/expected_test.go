@@ -16,18 +16,21 @@ stopped: no handler runs any more
   wire       {"type":"ADDED","object":{"kind":"Pod", ... "name":"kettle" ...}}
   wire       {"type":"BOOKMARK","object":{"kind":"Pod", ... "annotations":{"k8s.io/initial-events-end":"true"} ...}}
   reflector  queue.Replace(1 object(s))
+  queue      popped ReplacedAll of 1
   store      replaced: 1 object(s)
   handler    add kettle
   SharedInformer's handler: add kettle
 -- create cup
   wire       {"type":"ADDED","object":{"kind":"Pod", ... "name":"cup" ...}}
   reflector  queue.Add(cup)
+  queue      popped Added cup
   store      one transaction of 1; now 2 object(s)
   handler    add cup
   SharedInformer's handler: add cup
 -- change cup
   wire       {"type":"MODIFIED","object":{"kind":"Pod", ... "name":"cup" ...}}
   reflector  queue.Update(cup)
+  queue      popped Updated cup
   store      one transaction of 1; now 2 object(s)
   handler    update cup
   SharedInformer's handler: update cup
@@ -36,6 +39,7 @@ stopped: no handler runs any more
   wire       {"type":"MODIFIED","object":{"kind":"Pod", ... "name":"cup" ...}}
   reflector  queue.Update(kettle)
   reflector  queue.Update(cup)
+  queue      popped Updated kettle, Updated cup
   store      one transaction of 2; now 2 object(s)
   handler    update kettle
   handler    update cup
@@ -46,8 +50,10 @@ stopped: no handler runs any more
   wire       {"type":"DELETED","object":{"kind":"Pod", ... "name":"cup" ...}}
   reflector  queue.Update(cup)
   reflector  queue.Delete(cup)
+  queue      popped Updated cup
   store      one transaction of 1; now 2 object(s)
   handler    update cup
+  queue      popped Deleted cup
   store      one transaction of 1; now 1 object(s)
   handler    delete cup
   SharedInformer's handler: update cup
