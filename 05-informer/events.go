@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -28,16 +29,33 @@ func printPods(pods informersv1.PodIndexInformer, say func(format string, args .
 			say("add     %s (%s)", cache.MetaObjectToName(pod), was)
 		},
 		UpdateFunc: func(before, after *corev1.Pod) {
-			if before.DeletionTimestamp == nil && after.DeletionTimestamp != nil { // the server deletes a pod in two steps
-				say("update  %s: deletionTimestamp is set", cache.MetaObjectToName(after))
-				return
-			}
-			say("update  %s: colour %q -> %q", cache.MetaObjectToName(after), before.Labels["colour"], after.Labels["colour"])
+			say("update  %s: %s", cache.MetaObjectToName(after), difference(before, after))
 		},
 		DeleteFunc: func(pod informersv1.DeletedPod) { // pod.OptionalObj may be nil: the step "relist" shows when
 			say("delete  %s", pod.GetObjectName())
 		},
 	})
+}
+
+// difference says what an update has changed. An event does not: it has the object before, from the cache, and after.
+func difference(before, after *corev1.Pod) string {
+	var all []string
+	for _, field := range []struct{ name, before, after string }{
+		{"colour", before.Labels["colour"], after.Labels["colour"]},
+		{"node", before.Spec.NodeName, after.Spec.NodeName},
+		{"phase", string(before.Status.Phase), string(after.Status.Phase)},
+	} {
+		if field.before != field.after {
+			all = append(all, fmt.Sprintf("%s %q -> %q", field.name, field.before, field.after))
+		}
+	}
+	if before.DeletionTimestamp == nil && after.DeletionTimestamp != nil { // the server deletes a pod in two steps
+		all = append(all, "deletionTimestamp is set")
+	}
+	if len(all) == 0 {
+		return "something else"
+	}
+	return strings.Join(all, ", ")
 }
 
 // events follows the pods in a namespace, changes some, and stops.
