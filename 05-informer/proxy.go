@@ -161,10 +161,12 @@ func (v *valve) Read(b []byte) (int, error) {
 	v.p.mu.Unlock()
 	select {
 	case <-open:
-		return n, err
 	case <-v.ctx.Done():
-		return 0, v.ctx.Err()
 	}
+	if cut := v.ctx.Err(); cut != nil { // whatever came after the cut is lost
+		return 0, cut
+	}
+	return n, err
 }
 
 // answerNext answers the next watches, one answer each.
