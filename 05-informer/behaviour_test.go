@@ -291,6 +291,20 @@ func TestShutdownOnlyWaits(t *testing.T) {
 	})
 }
 
+// An informer that may not list tries for ever. A step does not wait as long, and says what to look for.
+func TestNotSyncedIsSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := fake.NewClientset()
+		client.PrependReactor("list", "pods", func(clienttesting.Action) (bool, kruntime.Object, error) {
+			return true, nil, apierrors.NewForbidden(corev1.Resource("pods"), "", errors.New("no"))
+		})
+		ctx := klog.NewContext(t.Context(), klog.Logger{})
+		err := events(ctx, client, labNamespace, t.Output())
+		assert.ErrorIs(t, err, errNotSynced)
+		assert.ErrorContains(t, err, "wait for the first list of pods: failed to sync all caches: *v1.Pod: nothing in 30 s")
+	})
+}
+
 // Two tweaks are not combined: the last one wins.
 func TestLastTweakWins(t *testing.T) {
 	var seen metav1.ListOptions

@@ -74,8 +74,10 @@ func dynamicInformers(ctx context.Context, config *rest.Config, namespace string
 	if _, err := client.Resource(definitions).Create(ctx, teaDefinition(), metav1.CreateOptions{}); err != nil {
 		return fmt.Errorf("install the kind Tea: %w", err)
 	}
-	if !cache.WaitFor(ctx, "", synced[teas]) { // at the reflector's next try
-		return fmt.Errorf("wait for teas: %w", context.Cause(ctx))
+	wait, enough := soon(ctx)
+	defer enough()
+	if !cache.WaitFor(wait, "", synced[teas]) { // at the reflector's next try
+		return fmt.Errorf("wait for teas: %w", context.Cause(wait))
 	}
 	fmt.Fprintln(out, "teas: synced: true")
 	green := &unstructured.Unstructured{Object: map[string]any{

@@ -79,13 +79,15 @@ func events(ctx context.Context, client kubernetes.Interface, namespace string, 
 	}
 	factory.StartWithContext(ctx) // starts goroutines and returns
 
+	wait, enough := soon(ctx) // an informer that may not list tries for ever, and says nothing
+	defer enough()
 	// The cache is synced when all that was there is in the store. The handler is synced when it has heard of all that:
 	// a moment later.
-	if err := factory.WaitForCacheSyncWithContext(ctx).AsError(); err != nil {
+	if err := factory.WaitForCacheSyncWithContext(wait).AsError(); err != nil {
 		return fmt.Errorf("wait for the first list of pods: %w", err)
 	}
-	if !cache.WaitFor(ctx, "", handler.HasSyncedChecker()) {
-		return fmt.Errorf("wait for the handler to hear of it: %w", context.Cause(ctx))
+	if !cache.WaitFor(wait, "", handler.HasSyncedChecker()) {
+		return fmt.Errorf("wait for the handler to hear of it: %w", context.Cause(wait))
 	}
 	kettle, err := pods.Lister().Pods(namespace).Get("kettle") // from memory: no request
 	if err != nil {

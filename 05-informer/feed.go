@@ -2,11 +2,20 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"time"
 )
+
+// errNotSynced says what may be wrong. The informer itself says nothing: it tries for ever.
+var errNotSynced = errors.New("nothing in 30 s: is the kind there, and may you list and watch it? (kubectl auth can-i watch pods)")
+
+// soon limits a wait for caches and handlers.
+func soon(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, 30*time.Second, errNotSynced)
+}
 
 // feed takes lines from handlers, which run in goroutines of their own, to the step, which prints them in its own time.
 type feed struct {

@@ -78,6 +78,8 @@ func filter(ctx context.Context, config *rest.Config, namespace string, out io.W
 		{"field selector spec.nodeName=shelf", []informers.SharedInformerOption{selecting("", "spec.nodeName=shelf")}},
 		{"transform", []informers.SharedInformerOption{informers.WithTransform(counted)}},
 	}
+	wait, enough := soon(ctx)
+	defer enough()
 	left := newFeed(ctx)
 	for i, kind := range typed {
 		factory := newFactory(client, namespace, kind.options...)
@@ -89,7 +91,7 @@ func filter(ctx context.Context, config *rest.Config, namespace string, out io.W
 			}
 		}
 		factory.StartWithContext(ctx)
-		if err := factory.WaitForCacheSyncWithContext(ctx).AsError(); err != nil {
+		if err := factory.WaitForCacheSyncWithContext(wait).AsError(); err != nil {
 			return fmt.Errorf("wait for the informer %q: %w", kind.name, err)
 		}
 		describeCache(out, kind.name, informer.GetStore())
@@ -98,8 +100,8 @@ func filter(ctx context.Context, config *rest.Config, namespace string, out io.W
 	all = append(all, metadataOnly)
 	informer := metadataOnly.ForResource(corev1.SchemeGroupVersion.WithResource("pods")).Informer()
 	metadataOnly.Start(ctx.Done()) // its interface has no StartWithContext yet
-	if !cache.WaitFor(ctx, "", informer.HasSyncedChecker()) {
-		return fmt.Errorf("wait for the metadata informer: %w", context.Cause(ctx))
+	if !cache.WaitFor(wait, "", informer.HasSyncedChecker()) {
+		return fmt.Errorf("wait for the metadata informer: %w", context.Cause(wait))
 	}
 	describeCache(out, "metadata only", informer.GetStore())
 	return filterTraps(ctx, client, namespace, &transformed, left, out)

@@ -56,7 +56,9 @@ func fresh(ctx context.Context, config *rest.Config, namespace string, out io.Wr
 	pods := factory.Core().V1().Pods()
 	store, lister := pods.Informer().GetIndexer(), pods.Lister().Pods(namespace)
 	factory.StartWithContext(ctx)
-	if err := factory.WaitForCacheSyncWithContext(ctx).AsError(); err != nil {
+	wait, enough := soon(ctx)
+	defer enough()
+	if err := factory.WaitForCacheSyncWithContext(wait).AsError(); err != nil {
 		return fmt.Errorf("wait for the first list of pods: %w", err)
 	}
 

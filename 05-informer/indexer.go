@@ -69,7 +69,9 @@ func indexer(ctx context.Context, client kubernetes.Interface, namespace string,
 		return fmt.Errorf("add indexes: %w", err)
 	}
 	factory.StartWithContext(ctx)
-	if err := factory.WaitForCacheSyncWithContext(ctx).AsError(); err != nil {
+	wait, enough := soon(ctx)
+	defer enough()
+	if err := factory.WaitForCacheSyncWithContext(wait).AsError(); err != nil {
 		return fmt.Errorf("wait for the first list of pods: %w", err)
 	}
 	store := pods.TypedInformer().GetTypedIndexer()

@@ -88,8 +88,10 @@ func resync(ctx context.Context, config *rest.Config, namespace string, out io.W
 	}
 	resyncing.StartWithContext(ctx)
 	quiet.StartWithContext(ctx)
-	if !cache.WaitFor(ctx, "", synced...) {
-		return fmt.Errorf("wait for the handlers: %w", context.Cause(ctx))
+	wait, enough := soon(ctx)
+	defer enough()
+	if !cache.WaitFor(wait, "", synced...) {
+		return fmt.Errorf("wait for the handlers: %w", context.Cause(wait))
 	}
 	before := requests.Load()
 

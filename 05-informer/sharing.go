@@ -57,8 +57,10 @@ func sharing(ctx context.Context, config *rest.Config, namespace string, out io.
 		handlers = append(handlers, handler.HasSyncedChecker())
 	}
 	factory.StartWithContext(ctx)
-	if !cache.WaitFor(ctx, "", handlers...) {
-		return fmt.Errorf("wait for the handlers: %w", context.Cause(ctx))
+	wait, enough := soon(ctx)
+	defer enough()
+	if !cache.WaitFor(wait, "", handlers...) {
+		return fmt.Errorf("wait for the handlers: %w", context.Cause(wait))
 	}
 
 	fmt.Fprintln(out, "-- one watch, one object")
@@ -76,7 +78,7 @@ func sharing(ctx context.Context, config *rest.Config, namespace string, out io.
 	defer cancel()
 	lister := other.Core().V1().Pods().Lister()
 	other.StartWithContext(ctx)
-	if err := other.WaitForCacheSyncWithContext(ctx).AsError(); err != nil {
+	if err := other.WaitForCacheSyncWithContext(wait).AsError(); err != nil {
 		return fmt.Errorf("wait for the second factory: %w", err)
 	}
 	copied, err := lister.Pods(namespace).Get("cup")

@@ -48,7 +48,9 @@ func slow(ctx context.Context, client kubernetes.Interface, namespace string, ou
 	stop := context.AfterFunc(ctx, func() { close(open) })
 	defer cancel()
 	factory.StartWithContext(ctx)
-	if err := factory.WaitForCacheSyncWithContext(ctx).AsError(); err != nil {
+	wait, enough := soon(ctx)
+	defer enough()
+	if err := factory.WaitForCacheSyncWithContext(wait).AsError(); err != nil {
 		return fmt.Errorf("wait for the first list of pods: %w", err)
 	}
 
