@@ -1,0 +1,210 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	goruntime "runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"client-go-lab/internal/chapter"
+	"client-go-lab/internal/chaptertest"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(panickingHandler) != "" {
+		panicInHandler()
+		os.Exit(0) // not reached
+	}
+	if os.Getenv(manyPodsServer) != "" {
+		if err := serveManyPods(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+	chaptertest.Main(m, main)
+}
+
+// program is this chapter under test.
+var program = chaptertest.Program{Chapter: contents(), Expected: expected}
+
+// serve starts a fake API and returns it with a kubeconfig whose current context has the given name.
+func serve(t *testing.T, contextName string) (*fakeAPI, string) {
+	t.Helper()
+	api := newFakeAPI()
+	return api, serveAPI(t, api, contextName)
+}
+
+func serveAPI(t *testing.T, api *fakeAPI, contextName string) (kubeconfig string) {
+	t.Helper()
+	server := httptest.NewServer(api)
+	t.Cleanup(server.Close)
+	t.Cleanup(server.CloseClientConnections)
+	return chaptertest.Kubeconfig(t, contextName, server.URL)
+}
+
+// All steps at once, each on a fake of its own: most of their time is waiting for a reflector that backs off.
+func TestStepsOnFakeAPI(t *testing.T) {
+	chaptertest.Isolate(t)
+	type result struct {
+		stdout, stderr string
+		code           int
+		left           []string
+	}
+	results := make([]result, len(contents().Steps))
+	var all sync.WaitGroup
+	for i, step := range contents().Steps {
+		api, kubeconfig := serve(t, "lab")
+		all.Go(func() {
+			r := &results[i]
+			r.stdout, r.stderr, r.code = chaptertest.Command(t, nil, step.Name, "-kubeconfig", kubeconfig)
+			r.left = api.names()
+		})
+	}
+	all.Wait()
+	for i, step := range contents().Steps {
+		t.Run(step.Name, func(t *testing.T) {
+			r := results[i]
+			require.Zero(t, r.code, r.stderr)
+			assert.Empty(t, r.stderr, "klog writes there")
+			program.RequireOutput(t, step.Name, r.stdout)
+			assert.Empty(t, r.left, "left behind")
+		})
+	}
+}
+
+func TestAll(t *testing.T)           { program.All(t) }
+func TestConnectErrors(t *testing.T) { program.ConnectErrors(t, "events", "anatomy") }
+
+func TestGuard(t *testing.T) {
+	program.Guard(t, "events", "anatomy", "indexer", "sharing", "resync", "relist", "fresh", "slow", "filter", "dynamic")
+}
+
+func TestHelp(t *testing.T) {
+	stdout, stderr, code := program.Run(t.Context(), "-h")
+	assert.Zero(t, code)
+	assert.Empty(t, stderr)
+	assert.Contains(t, stdout, "-follow")
+	for _, step := range contents().Steps {
+		assert.Contains(t, stdout, step.Summary)
+	}
+}
+
+// cancelledAt is a word that a step writes in its middle. (indexer writes when all its requests have been made.)
+var cancelledAt = map[string]string{
+	"events":  "(new)",
+	"anatomy": "-- create cup",
+	"sharing": "-- a handler that is late",
+	"resync":  "waiting for a resync",
+	"relist":  "-- the server ends the watch",
+	"fresh":   "-- paint cup blue",
+	"slow":    "quick handler",
+	"filter":  "metadata only",
+	"dynamic": "-- somebody installs them",
+}
+
+func TestCancelledStepsCleanUp(t *testing.T) {
+	chaptertest.Isolate(t)
+	for step, word := range cancelledAt {
+		t.Run(step, func(t *testing.T) {
+			api, kubeconfig := serve(t, "lab")
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			out := &chaptertest.CancelAt{Word: word, Cancel: cancel}
+			var stderr bytes.Buffer
+			code := contents().Main(ctx, []string{step, "-kubeconfig", kubeconfig}, out, &stderr)
+			assert.Equal(t, chapter.ExitInterrupted, code, stderr.String())
+			assert.Contains(t, out.String(), word)
+			assert.Empty(t, api.names(), "left behind")
+		})
+	}
+}
+
+func TestInterrupt(t *testing.T) {
+	if goruntime.GOOS == "windows" {
+		t.Skip("not run: a Windows process cannot send an interrupt to another")
+	}
+	chaptertest.Isolate(t)
+	api := newFakeAPI()
+	made := make(chan struct{})
+	var once sync.Once
+	api.hook = func(_ int, r *http.Request) {
+		if r.Method == http.MethodPost && len(api.names()) > 0 {
+			once.Do(func() { close(made) })
+			<-r.Context().Done() // no answer until the program gives up
+		}
+	}
+	kubeconfig := serveAPI(t, api, "lab")
+	_, stderr, code := chaptertest.Command(t, func(p *os.Process) {
+		<-made
+		require.NoError(t, p.Signal(os.Interrupt))
+	}, "events", "-kubeconfig", kubeconfig)
+	assert.Equal(t, chapter.ExitInterrupted, code)
+	assert.Contains(t, stderr, "05-informer: interrupted: ")
+	assert.Equal(t, 1, strings.Count(stderr, "\n"), "one line: %s", stderr)
+	assert.Empty(t, api.names(), "left behind")
+}
+
+func TestLeftoversOfAnEarlierRun(t *testing.T) {
+	chaptertest.Isolate(t)
+	api, kubeconfig := serve(t, "lab")
+	conn, err := connect(chapter.Flags{Kubeconfig: kubeconfig})
+	require.NoError(t, err)
+	client, err := newClient(conn.config)
+	require.NoError(t, err)
+	require.NoError(t, makeNamespace(t.Context(), client))
+	for _, name := range []string{"cup", "kettle", "teapot"} {
+		_, err := makePod(t.Context(), client, labNamespace, name)
+		require.NoError(t, err)
+	}
+	stdout, stderr, code := program.Run(t.Context(), "events", "-kubeconfig", kubeconfig)
+	require.Zero(t, code, stderr)
+	program.RequireOutput(t, "events", stdout)
+	assert.Empty(t, api.names())
+}
+
+// events -follow changes nothing and goes on until Ctrl-C, which is how it is meant to end.
+func TestFollow(t *testing.T) {
+	chaptertest.Isolate(t)
+	api, kubeconfig := serve(t, "prod") // it only reads: any context will do
+	conn, err := connect(chapter.Flags{Kubeconfig: kubeconfig})
+	require.NoError(t, err)
+	client, err := newClient(conn.config)
+	require.NoError(t, err)
+	require.NoError(t, makeNamespace(t.Context(), client))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	out := &chaptertest.CancelAt{Word: "delete  client-go-lab/cup\n", Cancel: cancel}
+	synced := &chaptertest.CancelAt{Word: "synced:", Cancel: func() {}}
+	var once sync.Once
+	synced.Cancel = func() {
+		once.Do(func() {
+			go func() {
+				_, err := makePod(t.Context(), client, labNamespace, "cup")
+				assert.NoError(t, err)
+				assert.NoError(t, dropPod(t.Context(), client, labNamespace, "cup"))
+			}()
+		})
+	}
+	var stderr bytes.Buffer
+	code := contents().Main(ctx, []string{"events", "-follow", "-n", labNamespace, "-kubeconfig", kubeconfig}, tee{synced, out}, &stderr)
+	assert.Zero(t, code, stderr.String())
+	assert.Contains(t, out.String(), "add     client-go-lab/cup (new)\n")
+	assert.Empty(t, api.names())
+}
+
+// tee writes to two writers.
+type tee struct{ one, two *chaptertest.CancelAt }
+
+func (t tee) Write(b []byte) (int, error) {
+	_, _ = t.one.Write(b)
+	return t.two.Write(b)
+}
