@@ -110,7 +110,7 @@ func TestTestCommand(t *testing.T) {
 	code, stdout, stderr := l.run("test")
 	require.Zero(t, code, stdout+stderr)
 	passed, failed, skipped := counts(t, stdout)
-	assert.GreaterOrEqual(t, passed, 9, "vet twice, staticcheck, two platforms, cluster up and down, a test in each of two modules")
+	assert.GreaterOrEqual(t, passed, 8, "vet twice, staticcheck, another system, cluster up and down, a test in each of two modules")
 	assert.Zero(t, failed)
 	assert.Equal(t, 2, skipped, "without git, no gofmt and no shellcheck")
 	assert.Contains(t, stdout, "the race detector: it needs a C compiler")
