@@ -134,14 +134,15 @@ func TestStep3Typed(t *testing.T) {
 	}
 }
 
-// A tombstone as it comes: the watch breaks, a pod is deleted meanwhile, and the server has forgotten it.
+// A tombstone as it comes: the watch breaks, a pod is deleted meanwhile, and the server has forgotten it. And a pod that was
+// deleted and made anew meanwhile: of that one no handler hears a delete, but an update, to an object with another UID.
 func TestStep3Relist(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := fcache.NewFakeControllerSource()
 		defer source.Shutdown()
 		informer := cache.NewSharedIndexInformerWithOptions(listWatch(source), &corev1.Pod{}, cache.SharedIndexInformerOptions{})
 		var news []string
-		var tombstones atomic.Int32
+		var tombstones, madeAnew atomic.Int32
 		tell := func(n string) { news = append(news, n) }
 		untyped, typed := &Guests{Tell: func(n string) { tell("untyped: " + n) }}, &Guests{Tell: func(n string) { tell("typed: " + n) }}
 		// One handler after the other, so that the order of the news is always the same; and a panic is caught.
@@ -157,6 +158,13 @@ func TestStep3Relist(t *testing.T) {
 			AddFunc: func(obj any) {
 				guard(func() { untyped.Handler().OnAdd(obj, true) })
 				guard(func() { typed.TypedHandler().OnAdd(obj.(*corev1.Pod), true) })
+			},
+			UpdateFunc: func(before, after any) {
+				if before.(*corev1.Pod).UID != after.(*corev1.Pod).UID {
+					madeAnew.Add(1)
+				}
+				guard(func() { untyped.Handler().OnUpdate(before, after) })
+				guard(func() { typed.TypedHandler().OnUpdate(before.(*corev1.Pod), after.(*corev1.Pod)) })
 			},
 			DeleteFunc: func(obj any) {
 				deleted := informersv1.DeletedPod{}
@@ -179,20 +187,31 @@ func TestStep3Relist(t *testing.T) {
 		defer func() { cancel(); <-ended }()
 
 		cup, pan := pod("cup", "shelf"), pod("pan", "stove")
+		glass, anew := pod("glass", "shelf"), pod("glass", "table")
+		glass.UID, anew.UID = "1", "2"
 		source.Add(cup)
 		source.Add(pan)
+		source.Add(glass)
 		synctest.Wait()
 		source.Delete(pan)
 		synctest.Wait()
 		source.DeleteDropWatch(cup)
+		source.DeleteDropWatch(glass)
+		source.AddDropWatch(anew)
 		source.ResetWatch()
 		time.Sleep(time.Minute) // the bubble's clock: past the reflector's backoff, in no time
 		synctest.Wait()
-		if tombstones.Load() != 1 {
-			t.Fatal("this test is wrong: there was no tombstone")
+		source.Delete(anew)
+		synctest.Wait()
+		if tombstones.Load() != 1 || madeAnew.Load() != 1 {
+			t.Fatalf("this test is wrong: %d tombstones, %d pods made anew", tombstones.Load(), madeAnew.Load())
 		}
 		check(t, strings.Join(news, ", "),
-			"untyped: shop/pan has left stove, typed: shop/pan has left stove, untyped: shop/cup has left shelf, typed: shop/cup has left shelf", ideaKey)
+			strings.Join([]string{
+				"untyped: shop/pan has left stove", "typed: shop/pan has left stove",
+				"untyped: shop/cup has left shelf", "typed: shop/cup has left shelf",
+				"untyped: shop/glass has left table", "typed: shop/glass has left table",
+			}, ", "), ideaKey)
 	})
 }
 

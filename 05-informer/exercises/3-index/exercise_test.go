@@ -187,8 +187,12 @@ func TestStep4RealServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := values(nodeOf, nil) + values(imagesOf, nil); got != "no valuesno values" {
-		labtest.Unexpected(t, got, "no values", ideaError) // in an informer it would end the process
+	for name, f := range Indexers() { // in an informer it would end the process, and all tests with it
+		for _, obj := range []any{nil, pod(namespace, "cup", "shelf", "tea"), pod(namespace, "new", "")} {
+			if got := values(f, obj); strings.HasPrefix(got, "error: ") || strings.HasPrefix(got, "panic: ") {
+				labtest.Unexpected(t, fmt.Sprintf("the function of the index %s: %s", name, got), "values, or no values", ideaError)
+			}
+		}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	for _, name := range []string{"cup", "mug"} {
