@@ -1,4 +1,4 @@
-// Package fresh is a sample of a typical mistake: it waits for as long as it took when somebody tried.
+// Package fresh is a sample of a typical mistake: it asks once, and then waits for as long as it took when somebody tried.
 package fresh
 
 import (
@@ -56,6 +56,9 @@ func freshAs(store cache.Store, written string) (bool, error) {
 func (k *Keeper) settle(ctx context.Context) error {
 	if k.last == "" {
 		return nil
+	}
+	if fresh, err := freshAs(k.Store, k.last); err != nil || fresh {
+		return err
 	}
 	select {
 	case <-time.After(100 * time.Millisecond):
