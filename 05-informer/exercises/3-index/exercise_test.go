@@ -194,6 +194,12 @@ func TestStep4RealServer(t *testing.T) {
 			}
 		}
 	}
+	t.Cleanup(func() { // before the namespace goes: no kubelet of that node will ever say that the pods have ended
+		now := metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))}
+		if err := client.CoreV1().Pods(namespace).DeleteCollection(context.WithoutCancel(t.Context()), now, metav1.ListOptions{}); err != nil {
+			t.Error(err)
+		}
+	})
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	for _, name := range []string{"cup", "mug"} {
 		p := pod(namespace, name, "no-node-of-this-cluster", "tea") // whoever sets the node needs no scheduler
