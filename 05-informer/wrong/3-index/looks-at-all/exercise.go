@@ -1,0 +1,82 @@
+// Package index is a sample of a typical mistake: the right result, but without the index.
+package index
+
+import (
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/tools/cache"
+)
+
+// want: found, by looking at every pod in the cache
+// want: so that nobody has to look at every pod
+
+// The names of the indexes.
+const (
+	ByNode  = "node"
+	ByImage = "image"
+)
+
+// Indexers are for cache.NewIndexer, or an informer's AddIndexers. It is complete.
+func Indexers() cache.Indexers {
+	return cache.Indexers{ByNode: nodeOf, ByImage: imagesOf}
+}
+
+// nodeOf is the index function of ByNode: a pod's node. What has no node, or is no pod, is in no list.
+func nodeOf(obj any) ([]string, error) {
+	pod, ok := obj.(*corev1.Pod)
+	if !ok || pod.Spec.NodeName == "" {
+		return nil, nil
+	}
+	return []string{pod.Spec.NodeName}, nil
+}
+
+// imagesOf is the index function of ByImage: the images of all containers of a pod, the init containers too, each with
+// its tag: "tea" is "tea:latest".
+func imagesOf(obj any) ([]string, error) {
+	pod, ok := obj.(*corev1.Pod)
+	if !ok {
+		return nil, nil
+	}
+	var images []string
+	for _, container := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
+		images = append(images, withTag(container.Image))
+	}
+	return images, nil
+}
+
+// withTag gives an image that has no tag and no digest the tag "latest". It is complete.
+func withTag(image string) string {
+	if name := image[strings.LastIndex(image, "/")+1:]; strings.ContainsAny(name, ":@") {
+		return image
+	}
+	return image + ":latest"
+}
+
+// OnNode returns the keys of the pods on a node, such as "shop/cup", sorted.
+func OnNode(indexer cache.Indexer, node string) ([]string, error) {
+	var keys []string
+	for _, obj := range indexer.List() {
+		if pod := obj.(*corev1.Pod); pod.Spec.NodeName == node {
+			keys = append(keys, pod.Namespace+"/"+pod.Name)
+		}
+	}
+	slices.Sort(keys)
+	return keys, nil
+}
+
+// Neighbours returns the keys of the other pods on a pod's node, sorted. A pod that the cache does not have, or that has
+// no node yet, has no neighbours.
+func Neighbours(indexer cache.Indexer, pod cache.ObjectName) ([]string, error) {
+	obj, exists, err := indexer.GetByKey(pod.String())
+	if err != nil || !exists {
+		return nil, err
+	}
+	nodes, err := nodeOf(obj)
+	if err != nil || len(nodes) == 0 {
+		return nil, err
+	}
+	keys, err := OnNode(indexer, nodes[0])
+	return slices.DeleteFunc(keys, func(key string) bool { return key == pod.String() }), err
+}
