@@ -23,7 +23,7 @@ EOF
 }
 
 chapter_begin "$@"
-run_chapter 05-restclient -n "$samples_namespace"
+run_chapter 05-informer -n "$samples_namespace"
 check_output 05-informer
 check_nothing_left
 say "Chapter 05 on kind: every step printed what it should, and nothing was left behind (${SECONDS} s)."
