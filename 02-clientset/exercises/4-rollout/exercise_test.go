@@ -84,11 +84,27 @@ func TestStep2Done(t *testing.T) {
 		{watch.Event{Type: watch.Modified, Object: started}, "false, <nil>", "an event is no news of success: ask Complete"},
 		{watch.Event{Type: watch.Deleted, Object: complete}, "false, " + ErrGone.Error(), "the object of DELETED is the last state, and may look complete; but there is nothing to wait for any more"},
 	} {
-		ok, err := done(c.event)
-		if got := fmt.Sprintf("%v, %v", ok, err); got != c.want {
+		if got := says(c.event); got != c.want {
 			labtest.Unexpected(t, fmt.Sprintf("done says %s of the event %s with %s", got, c.event.Type, describe(c.event.Object.(*appsv1.Deployment))), c.want, c.idea)
 		}
 	}
+	gone := apierrors.NewResourceExpired("too old resource version").ErrStatus
+	got := says(watch.Event{Type: watch.Error, Object: &gone})
+	if !strings.HasPrefix(got, "false, ") || strings.Contains(got, ErrGone.Error()) {
+		labtest.Unexpected(t, fmt.Sprintf("done says %s of the event ERROR with a *metav1.Status (%s)", got, gone.Message), "false",
+			"the object of an event is a runtime.Object, and that of an ERROR is no Deployment: assert the type with ok")
+	}
+}
+
+// says is the result of done, as text; also when it panics.
+func says(event watch.Event) (text string) {
+	defer func() {
+		if r := recover(); r != nil {
+			text = fmt.Sprintf("nothing, but panics (%v),", r)
+		}
+	}()
+	ok, err := done(event)
+	return fmt.Sprintf("%v, %v", ok, err)
 }
 
 // server knows two Deployments: "other", which is complete, and "web", which changes while somebody watches. In every
@@ -340,7 +356,7 @@ func TestStep3RealServer(t *testing.T) {
 			Selector: &metav1.LabelSelector{MatchLabels: web},
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{Labels: web},
-				Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "web", Image: "client-go-lab/sample:1", ImagePullPolicy: corev1.PullIfNotPresent}}},
+				Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "web", Image: "client-go-lab/sample:2", ImagePullPolicy: corev1.PullIfNotPresent}}},
 			},
 		},
 	}, metav1.CreateOptions{})
