@@ -208,12 +208,14 @@ func waitingForFinalizer(t *testing.T, client kubernetes.Interface) {
 	red.Finalizers = []string{"client-go-lab/hold"}
 	_, err := configMaps.Update(t.Context(), red, metav1.UpdateOptions{})
 	require.NoError(t, err)
+	defer func() { // also if something goes wrong below: nobody else would remove it
+		_, err := configMaps.Patch(context.WithoutCancel(t.Context()), "red", types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
+		assert.NoError(t, err)
+	}()
 	require.NoError(t, configMaps.Delete(t.Context(), "red", metav1.DeleteOptions{}))
 	_, err = configMaps.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "red"}}, metav1.CreateOptions{})
 	assert.True(t, apierrors.IsAlreadyExists(err), "%v", err)
 	assert.ErrorContains(t, err, "object is being deleted")
-	_, err = configMaps.Patch(t.Context(), "red", types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
-	require.NoError(t, err)
 }
 
 // Jobs are older than garbage collection, and their default is still the old one.
@@ -231,9 +233,9 @@ func jobsLeaveTheirPods(t *testing.T, client kubernetes.Interface) {
 	jobs, pods := client.BatchV1().Jobs(labNamespace), client.CoreV1().Pods(labNamespace)
 	_, err := jobs.Create(t.Context(), job, metav1.CreateOptions{})
 	require.NoError(t, err)
-	require.NoError(t, poll(t.Context(), "a pod", func(ctx context.Context) (bool, error) {
-		list, err := pods.List(ctx, mine())
-		return err == nil && len(list.Items) == 1, err
+	require.NoError(t, poll(t.Context(), "the Job to count its pod", func(ctx context.Context) (bool, error) {
+		job, err := jobs.Get(ctx, "count", metav1.GetOptions{}) // the controller makes the pod first, and then counts it
+		return err == nil && job.Status.Active == 1, err
 	}))
 	require.NoError(t, jobs.Delete(t.Context(), "count", metav1.DeleteOptions{}))
 	require.NoError(t, poll(t.Context(), "the Job to go", func(ctx context.Context) (bool, error) {

@@ -85,7 +85,7 @@ func TestInterruptOnCluster(t *testing.T) {
 	require.NoError(t, err)
 	defer pods.Stop()
 	_, stderr, code := chaptertest.Command(t, func(p *os.Process) {
-		<-pods.ResultChan() // the program has made its first pod
+		receive(t, pods) // the program has made its first pod
 		require.NoError(t, p.Signal(os.Interrupt))
 	}, "crud", "-kubeconfig", kubeconfig)
 	assert.Equal(t, chapter.ExitInterrupted, code)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -107,8 +108,11 @@ func waitForFamily(ctx context.Context, client kubernetes.Interface, namespace, 
 	})
 }
 
-// lastWords reads events until a Deployment is deleted, and returns the finalizers that it waited for.
+// lastWords reads events until a Deployment is deleted, and returns the finalizers that it waited for. Where the garbage
+// collector does not run, that would be for ever.
 func lastWords(ctx context.Context, stream watch.Interface, name string) (finalizers string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
 	for {
 		select {
 		case event, ok := <-stream.ResultChan():
@@ -123,7 +127,7 @@ func lastWords(ctx context.Context, stream watch.Interface, name string) (finali
 				finalizers = strings.Join(deployment.Finalizers, ", ")
 			}
 		case <-ctx.Done():
-			return "", ctx.Err()
+			return "", fmt.Errorf("wait for %s to go: %w", name, ctx.Err())
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -136,6 +137,17 @@ func panics(f func() string) (observed string) {
 	return f()
 }
 
+// receive waits for an event, or for the end of the stream, but not for ever.
+func receive(t *testing.T, stream watch.Interface) (event watch.Event, open bool) {
+	t.Helper()
+	select {
+	case event, open = <-stream.ResultChan():
+	case <-time.After(30 * time.Second):
+		t.Error("the stream has brought nothing for 30 seconds")
+	}
+	return event, open
+}
+
 // makeColour creates a ConfigMap with a colour, as a label and as data.
 func makeColour(t *testing.T, client kubernetes.Interface, colour string) *corev1.ConfigMap {
 	t.Helper()
@@ -218,7 +230,8 @@ func seeWatchSelector(t *testing.T, client kubernetes.Interface) string {
 	defer stream.Stop()
 	makeColour(t, client, "blue")
 	makeColour(t, client, "red")
-	event := <-stream.ResultChan()
+	event, open := receive(t, stream)
+	require.True(t, open)
 	return "the first event is of " + event.Object.(*corev1.ConfigMap).Name
 }
 
@@ -231,7 +244,7 @@ func seeWatchContext(t *testing.T, client kubernetes.Interface) string {
 	// Signs of life: a server's stream may bring one or two more, and an ERROR about the context, before it ends.
 	for i := range 50 {
 		makeColour(t, client, fmt.Sprintf("colour-%d", i))
-		if _, open := <-stream.ResultChan(); !open {
+		if _, open := receive(t, stream); !open {
 			return "closed"
 		}
 	}

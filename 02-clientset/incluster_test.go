@@ -38,6 +38,37 @@ func TestInClusterOnFakeServer(t *testing.T) {
 	}
 }
 
+// In a pod with automountServiceAccountToken: false the variables are set, and there is no token.
+func TestPodWithoutToken(t *testing.T) {
+	chaptertest.Isolate(t)
+	t.Setenv("KUBERNETES_SERVICE_HOST", "192.0.2.1")
+	t.Setenv("KUBERNETES_SERVICE_PORT", "443")
+	server := httptest.NewServer(doorkeeper(false))
+	defer server.Close()
+	var out bytes.Buffer
+	require.NoError(t, inCluster(t.Context(), &rest.Config{Host: server.URL, QPS: -1, BearerToken: "admin"}, labNamespace, &out))
+	assert.Contains(t, out.String(), "KUBERNETES_SERVICE_HOST is set: true\n")
+	assert.Contains(t, out.String(), "this may be a pod without a token: open ")
+	assert.Contains(t, out.String(), "a wrong token: 401: Unauthorized", "it went on to the end")
+}
+
+// How to reach the server stays; who we were goes.
+func TestWithToken(t *testing.T) {
+	config := &rest.Config{
+		Host: "https://192.0.2.1", Username: "ann", Password: "x", BearerTokenFile: "admin", UserAgent: "lab",
+		Impersonate:     rest.ImpersonationConfig{UserName: "jane"},
+		TLSClientConfig: rest.TLSClientConfig{Insecure: true, ServerName: "api", CertFile: "cert", KeyFile: "key"},
+		Proxy:           http.ProxyFromEnvironment,
+	}
+	got := withToken(config, secret)
+	assert.NotNil(t, got.Proxy)
+	got.Proxy = nil // functions cannot be compared
+	assert.Equal(t, &rest.Config{
+		Host: "https://192.0.2.1", BearerToken: secret, UserAgent: "lab",
+		TLSClientConfig: rest.TLSClientConfig{Insecure: true, ServerName: "api"},
+	}, got)
+}
+
 // doorkeeper knows three tokens: the administrator's, and those of the service accounts reader and visitor. It says 401 to
 // other tokens, and to none, unless anybody may ask: then that is 403, as system:anonymous.
 func doorkeeper(anonymous bool) http.Handler {

@@ -128,7 +128,7 @@ func endOfStream(ctx context.Context, client kubernetes.Interface, namespace str
 	if err != nil {
 		return err
 	}
-	seconds := int64(3)
+	seconds := int64(5)
 	stream, err := client.CoreV1().ConfigMaps(namespace).Watch(ctx, metav1.ListOptions{
 		FieldSelector:       "metadata.name=nobody", // so nothing comes but bookmarks
 		ResourceVersion:     version,

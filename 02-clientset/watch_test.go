@@ -26,7 +26,7 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// In a synctest bubble the clock jumps ahead whenever every goroutine waits: seven seconds of streams take milliseconds.
+// In a synctest bubble the clock jumps ahead whenever every goroutine waits: nine seconds of streams take milliseconds.
 func TestWatchesOnFake(t *testing.T) {
 	for _, young := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -43,6 +43,20 @@ func TestWatchesOnFake(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A watch that brings nothing does not say that the server is young: revision 1 must be there to be read.
+func TestSilentServerIsNotYoung(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := (&fakeStreams{young: true}).clientset()
+		client.PrependReactor("list", "events", func(clienttesting.Action) (bool, runtime.Object, error) {
+			return true, nil, apierrors.NewResourceExpired("The provided resource version is too old.")
+		})
+		var out bytes.Buffer
+		err := retryWatcherTooLate(klog.NewContext(t.Context(), klog.Logger{}), client, labNamespace, &out)
+		require.True(t, apierrors.IsResourceExpired(err), "%v", err)
+		assert.Empty(t, out.String())
+	})
 }
 
 // What a RetryWatcher does when it gets no stream at all. The last case surprises: a 410 that is the answer itself, and not

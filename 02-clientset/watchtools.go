@@ -70,12 +70,15 @@ func retryWatcherTooLate(ctx context.Context, client kubernetes.Interface, names
 	}
 	defer func() { watcher.Stop(); <-watcher.Done() }()
 	event, err := next(short, watcher)
-	if event.Type != watch.Error {
-		if ctx.Err() == nil {
-			fmt.Fprintln(out, youngServer)
-			return nil
-		}
-		return errors.Join(err, ctx.Err())
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil { // nothing came, for five seconds
+		err = seeRevision1(ctx, client, namespace)
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("watch Events from revision 1: %w", errors.Join(err, ctx.Err()))
+	case event.Type != watch.Error:
+		fmt.Fprintln(out, youngServer)
+		return nil
 	}
 	if err := printEvent(event, out); err != nil {
 		return err
@@ -87,6 +90,17 @@ func retryWatcherTooLate(ctx context.Context, client kubernetes.Interface, names
 	}
 	fmt.Fprintln(out, "and then the channel is closed: what helps is a new list")
 	return nil
+}
+
+// seeRevision1 returns an error if the server does not know its first revision any more, or does not answer. A watch that
+// brings nothing is no proof: the server may be slow.
+func seeRevision1(ctx context.Context, client kubernetes.Interface, namespace string) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	_, err := client.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{
+		ResourceVersion: "1", ResourceVersionMatch: metav1.ResourceVersionMatchExact, Limit: 1,
+	})
+	return err
 }
 
 // eventsSource watches the Events of a namespace.

@@ -211,8 +211,8 @@ func (a *app) showNext(results []exercise.Result) {
 	case next == nil:
 		last := results[len(results)-1].ID
 		fmt.Fprintf(a.out, " Compare with ours: go run ./lab solution %s\n", last)
-		if file := a.untouchedAfter(last); file != "" {
-			fmt.Fprintf(a.out, "Next: edit %s\n", file)
+		if file := a.fileAfter(last); file != "" {
+			fmt.Fprintf(a.out, "The next one in the course: %s\n", file)
 		}
 	case next.State == exercise.NotStarted:
 		fmt.Fprintf(a.out, " Next: edit %s\n", next.File)
@@ -221,19 +221,18 @@ func (a *app) showNext(results []exercise.Result) {
 	}
 }
 
-// untouchedAfter is the file of the first exercise behind id in the course that was not begun; "" when there is none.
-func (a *app) untouchedAfter(id string) string {
+// fileAfter is the file of the exercise behind id in the course; "" when there is none. Whether that one is begun or solved
+// already only its tests would tell.
+func (a *app) fileAfter(id string) string {
 	all, err := exercise.All(a.root)
 	if err != nil {
 		return "" // it is only advice
 	}
 	behind := slices.IndexFunc(all, func(e exercise.Exercise) bool { return e.ID == id }) + 1
-	for _, e := range all[behind:] {
-		if untouched, err := e.Untouched(); err == nil && untouched {
-			return e.File()
-		}
+	if behind == len(all) {
+		return ""
 	}
-	return ""
+	return all[behind].File()
 }
 
 // hint prints the hints that were asked for so far and one more. How many that are is kept in the cache: it is no

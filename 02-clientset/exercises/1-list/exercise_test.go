@@ -74,8 +74,11 @@ func TestStep2DeploymentNames(t *testing.T) {
 	got, err := DeploymentNames(t.Context(), client, "kitchen")
 	request := "list deployments in the namespace kitchen"
 	idea := "each API group has its own client in the clientset: Deployments are in apps/v1, so AppsV1()"
-	if requests(client) == request {
+	switch seen := requests(client); {
+	case seen == request:
 		idea = "the request is right: return the names of the Items in its answer"
+	case strings.Contains(seen, "every namespace"):
+		idea = `Deployments("") is no default namespace, but every namespace: pass the namespace on`
 	}
 	checkNames(t, client, got, err, request, "herbs", idea)
 }
@@ -86,9 +89,9 @@ func TestStep3Ready(t *testing.T) {
 		replicas          *int32
 		status            appsv1.DeploymentStatus
 	}{
-		{"replicas: 3, one of them is ready", "1/3",
-			"status.replicas counts the pods that exist, ready or not; status.readyReplicas counts those that can serve",
-			new(int32(3)), appsv1.DeploymentStatus{Replicas: 3, ReadyReplicas: 1}},
+		{"replicas: 3, two of them are ready, one of these only just", "2/3",
+			"status.replicas counts the pods that exist, ready or not; status.readyReplicas counts those that can serve; availableReplicas, those that have been ready for minReadySeconds",
+			new(int32(3)), appsv1.DeploymentStatus{Replicas: 3, ReadyReplicas: 2, AvailableReplicas: 1}},
 		{"replicas: 3, but only one pod is there yet", "1/3",
 			"what shall be, is in spec; status says what is",
 			new(int32(3)), appsv1.DeploymentStatus{Replicas: 1, ReadyReplicas: 1}},
@@ -100,21 +103,21 @@ func TestStep3Ready(t *testing.T) {
 			nil, appsv1.DeploymentStatus{}},
 	} {
 		got := ready(&appsv1.Deployment{Spec: appsv1.DeploymentSpec{Replicas: c.replicas}, Status: c.status})
-		if got != c.want {
-			labtest.Unexpected(t, fmt.Sprintf("Ready says %s of a Deployment with %s", got, c.about), c.want, c.idea)
+		if got != "says "+c.want {
+			labtest.Unexpected(t, fmt.Sprintf("Ready %s for a Deployment with %s", got, c.about), c.want, c.idea)
 		}
 	}
 }
 
-// ready is the result of Ready, as text; also when it panics.
+// ready is what Ready does: it says something, or panics.
 func ready(deployment *appsv1.Deployment) (text string) {
 	defer func() {
 		if r := recover(); r != nil {
-			text = fmt.Sprintf("nothing, but panics (%v)", r)
+			text = fmt.Sprintf("panics (%v)", r)
 		}
 	}()
 	is, wanted := Ready(deployment)
-	return fmt.Sprintf("%d/%d", is, wanted)
+	return fmt.Sprintf("says %d/%d", is, wanted)
 }
 
 // The same on a real API server.

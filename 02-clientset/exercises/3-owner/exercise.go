@@ -24,7 +24,7 @@ func Scale(ctx context.Context, client kubernetes.Interface, namespace, name str
 }
 
 // Conflicts says which fields belong to whom, as `.spec.replicas: conflict with "hpa"`, if err is the
-// conflict of an Apply. For every other error it says nothing, also for the conflict of an Update.
+// conflict of an Apply. For every other error it says nothing; the conflict of an Update is such another one.
 func Conflicts(err error) []string {
 	// TODO 2: the Status in err has Details, and these have Causes: take those of the type that is about field managers
 	return nil

@@ -84,11 +84,27 @@ func TestStep2Done(t *testing.T) {
 		{watch.Event{Type: watch.Modified, Object: started}, "false, <nil>", "an event is no news of success: ask Complete"},
 		{watch.Event{Type: watch.Deleted, Object: complete}, "false, " + ErrGone.Error(), "the object of DELETED is the last state, and may look complete; but there is nothing to wait for any more"},
 	} {
-		ok, err := done(c.event)
-		if got := fmt.Sprintf("%v, %v", ok, err); got != c.want {
-			labtest.Unexpected(t, fmt.Sprintf("done says %s of the event %s with %s", got, c.event.Type, describe(c.event.Object.(*appsv1.Deployment))), c.want, c.idea)
+		if got := says(c.event); got != "says "+c.want {
+			labtest.Unexpected(t, fmt.Sprintf("done %s of the event %s with %s", got, c.event.Type, describe(c.event.Object.(*appsv1.Deployment))), c.want, c.idea)
 		}
 	}
+	gone := apierrors.NewResourceExpired("too old resource version").ErrStatus
+	got := says(watch.Event{Type: watch.Error, Object: &gone})
+	if !strings.HasPrefix(got, "says false, ") || strings.Contains(got, ErrGone.Error()) {
+		labtest.Unexpected(t, fmt.Sprintf("done %s of the event ERROR with a *metav1.Status (%s)", got, gone.Message), "false",
+			"the object of an event is a runtime.Object, and that of an ERROR is no Deployment: assert the type with ok")
+	}
+}
+
+// says is what done does with an event: it says something, or panics.
+func says(event watch.Event) (text string) {
+	defer func() {
+		if r := recover(); r != nil {
+			text = fmt.Sprintf("panics (%v) because", r)
+		}
+	}()
+	ok, err := done(event)
+	return fmt.Sprintf("says %v, %v", ok, err)
 }
 
 // server knows two Deployments: "other", which is complete, and "web", which changes while somebody watches. In every
@@ -266,7 +282,7 @@ func client(t *testing.T, config *rest.Config) *appsv1client.AppsV1Client {
 func (s *server) seen(err error) string {
 	s.Lock()
 	defer s.Unlock()
-	state := "web is deleted"
+	state := "there is no web"
 	if s.web != nil {
 		state = "now web is " + describe(s.web)
 	}
@@ -286,16 +302,22 @@ func TestStep3Complete(t *testing.T) {
 	} {
 		err := waitOn(t, c.s, long)
 		c.s.Lock()
-		now, requests := c.s.web, strings.Join(c.s.requests, ", ")
+		now := c.s.web
 		c.s.Unlock()
 		if err != nil || now != complete {
-			idea := c.idea
-			if strings.Contains(requests, everything) {
-				idea = "the Deployment that is complete is another one: choose yours with the field selector metadata.name"
-			}
-			labtest.Unexpected(t, c.s.seen(err), "no error, when it is complete "+c.what, idea)
+			labtest.Unexpected(t, c.s.seen(err), "no error, when it is complete "+c.what, c.s.idea(c.idea))
 		}
 	}
+}
+
+// idea is the given one, unless a list or a watch was not only about web.
+func (s *server) idea(idea string) string {
+	s.Lock()
+	defer s.Unlock()
+	if strings.Contains(strings.Join(s.requests, ", "), everything) {
+		return "the Deployment that is complete is another one: choose yours with the field selector metadata.name, for the list and for the watch"
+	}
+	return idea
 }
 
 func TestStep3Gone(t *testing.T) {
@@ -310,7 +332,7 @@ func TestStep3Gone(t *testing.T) {
 		{"it is deleted before a 410", &server{version: 1, web: started, streams: [][]any{{oldLeft}, {nil, expired{}}}}, "after a 410 the new list tells: what was there and is not any more, is deleted"},
 	} {
 		if err := waitOn(t, c.s, long); !errors.Is(err, ErrGone) {
-			labtest.Unexpected(t, c.s.seen(err), fmt.Sprintf("the error %q, because %s", ErrGone, c.what), c.idea)
+			labtest.Unexpected(t, c.s.seen(err), fmt.Sprintf("the error %q, because %s", ErrGone, c.what), c.s.idea(c.idea))
 		}
 	}
 }
@@ -340,7 +362,7 @@ func TestStep3RealServer(t *testing.T) {
 			Selector: &metav1.LabelSelector{MatchLabels: web},
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{Labels: web},
-				Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "web", Image: "client-go-lab/sample:1", ImagePullPolicy: corev1.PullIfNotPresent}}},
+				Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "web", Image: "client-go-lab/sample:2", ImagePullPolicy: corev1.PullIfNotPresent}}},
 			},
 		},
 	}, metav1.CreateOptions{})
