@@ -378,7 +378,7 @@ func TestApplyNewVersion(t *testing.T) {
 	c := newFakeCluster()
 	ctx := t.Context()
 	require.NoError(t, apply(ctx, c, c.mapper, "default", strings.NewReader(gadgets), applyOptions{}, &bytes.Buffer{}))
-	c.disco.late = 2
+	c.disco.late = 5
 	file := strings.ReplaceAll(gadgets, "served: false", "served: true") + "---\napiVersion: example.net/v1alpha1\nkind: Gadget\nmetadata: {name: b}\n"
 	var out bytes.Buffer
 	require.NoError(t, apply(ctx, c, c.mapper, "default", strings.NewReader(file), applyOptions{}, &out))
