@@ -30,11 +30,11 @@ var (
 // applyExample applies the example: only to ask, then for good, and then again. After that come files that are not good.
 func applyExample(ctx context.Context, client dynamic.Interface, mapper meta.RESTMapperWithContext, namespace string, out io.Writer) error {
 	fmt.Fprintln(out, "-- example.yaml, as a dry run")
-	if err := apply(ctx, client, mapper, namespace, bytes.NewReader(example), true, out); err != nil {
+	if err := apply(ctx, client, mapper, namespace, bytes.NewReader(example), applyOptions{dryRun: true}, out); err != nil {
 		return err
 	}
 	fmt.Fprintln(out, "-- example.yaml")
-	if err := apply(ctx, client, mapper, namespace, bytes.NewReader(example), false, out); err != nil {
+	if err := apply(ctx, client, mapper, namespace, bytes.NewReader(example), applyOptions{}, out); err != nil {
 		return err
 	}
 	fmt.Fprintln(out, "-- files that are not good")
@@ -44,7 +44,7 @@ func applyExample(ctx context.Context, client dynamic.Interface, mapper meta.RES
 		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: sugar}\ndata: {lumps: 2}\n---\n" +
 			"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: honey, labels: {client-go-lab/chapter: \"03\"}}\n",
 	} {
-		err := apply(ctx, client, mapper, namespace, strings.NewReader(file), false, out)
+		err := apply(ctx, client, mapper, namespace, strings.NewReader(file), applyOptions{}, out)
 		if err == nil || ctx.Err() != nil {
 			return unexpected("apply a file that is not good", "an error", err)
 		}
@@ -55,29 +55,47 @@ func applyExample(ctx context.Context, client dynamic.Interface, mapper meta.RES
 	return nil
 }
 
+// applyOptions are the flags of this step.
+type applyOptions struct {
+	dryRun bool // the server checks, and stores nothing
+	force  bool // fields that other managers own are taken over
+}
+
 // apply applies every object of a YAML file, as "kubectl apply --server-side -f" does: any kind, namespaced or not,
 // definitions before their objects. Objects without a namespace go into the one given. If the file is not good, or
-// names a kind that there is not, nothing is sent. If the server refuses an object, the others are applied all the same.
+// names a kind that there is not, nothing is changed. If the server refuses an object, the others are applied all the same.
 //
 // What it leaves out is pruning: to delete what is no longer in the file one has to know what once was, and a wrong
 // guess there deletes things. Delete by name, or use a tool that keeps a record.
-func apply(ctx context.Context, client dynamic.Interface, mapper meta.RESTMapperWithContext, namespace string, file io.Reader, dryRun bool, out io.Writer) error {
+func apply(ctx context.Context, client dynamic.Interface, mapper meta.RESTMapperWithContext, namespace string, file io.Reader, options applyOptions, out io.Writer) error {
 	manifests, err := readManifests(file)
 	if err != nil {
 		return fmt.Errorf("nothing applied: %w", err)
+	}
+	if len(manifests) == 0 {
+		return errors.New("nothing applied: no objects in the file")
 	}
 	defined, err := checkKinds(ctx, mapper, manifests)
 	if err != nil {
 		return fmt.Errorf("nothing applied: %w", err)
 	}
+	var absent map[string]bool
+	if options.dryRun {
+		if absent, err = absentNamespaces(ctx, client, manifests); err != nil {
+			return fmt.Errorf("nothing checked: %w", err)
+		}
+	}
 	var failed []error
 	for _, m := range inOrder(manifests) {
-		if dryRun && defined[m.GroupVersionKind().GroupKind()] {
-			fmt.Fprintf(out, "%s/%s not checked: a dry run does not install its definition\n", strings.ToLower(m.GetKind()), m.GetName())
+		if ctx.Err() != nil { // Ctrl-C came between two objects: the others are not applied
+			return errors.Join(append(failed, ctx.Err())...)
+		}
+		if options.dryRun && defined[m.GroupVersionKind()] {
+			notChecked(m, "install its definition", out)
 			continue
 		}
-		err := applyOne(ctx, client, mapper, namespace, m, dryRun, out)
-		if ctx.Err() != nil {
+		err := applyOne(ctx, client, mapper, namespace, m, options, absent, out)
+		if err != nil && ctx.Err() != nil {
 			return errors.Join(append(failed, err)...)
 		}
 		if err != nil {
@@ -89,14 +107,16 @@ func apply(ctx context.Context, client dynamic.Interface, mapper meta.RESTMapper
 
 // checkKinds makes sure that the server knows every kind, or will when the definitions in the file are there. It
 // returns the kinds that it will know only then.
-func checkKinds(ctx context.Context, mapper meta.RESTMapperWithContext, manifests []manifest) (map[schema.GroupKind]bool, error) {
-	inFile := map[schema.GroupKind]bool{}
+func checkKinds(ctx context.Context, mapper meta.RESTMapperWithContext, manifests []manifest) (map[schema.GroupVersionKind]bool, error) {
+	inFile := map[schema.GroupVersionKind]bool{}
 	for _, m := range manifests {
 		if m.GroupVersionKind().GroupKind() == crdKind {
-			inFile[definedKind(m.Unstructured)] = true
+			for _, kind := range definedKinds(m.Unstructured) {
+				inFile[kind] = true
+			}
 		}
 	}
-	defined := map[schema.GroupKind]bool{}
+	defined := map[schema.GroupVersionKind]bool{}
 	var unknown []error
 	for _, m := range manifests {
 		kind := m.GroupVersionKind()
@@ -105,8 +125,8 @@ func checkKinds(ctx context.Context, mapper meta.RESTMapperWithContext, manifest
 		case err == nil:
 		case !meta.IsNoMatchError(err):
 			return nil, fmt.Errorf("ask the server for its kinds: %w", err)
-		case inFile[kind.GroupKind()]:
-			defined[kind.GroupKind()] = true
+		case inFile[kind]:
+			defined[kind] = true
 		default:
 			unknown = append(unknown, fmt.Errorf("%s: this server has no kind %s in %s (is its definition installed?)", m, kind.Kind, kind.GroupVersion()))
 		}
@@ -114,15 +134,46 @@ func checkKinds(ctx context.Context, mapper meta.RESTMapperWithContext, manifest
 	return defined, errors.Join(unknown...)
 }
 
-// definedKind returns the kind that a definition defines.
-func definedKind(crd *unstructured.Unstructured) schema.GroupKind {
+// definedKinds returns the kind that a definition defines, in each version that the server is to serve.
+func definedKinds(crd *unstructured.Unstructured) []schema.GroupVersionKind {
 	group, _, _ := unstructured.NestedString(crd.Object, "spec", "group")
 	kind, _, _ := unstructured.NestedString(crd.Object, "spec", "names", "kind")
-	return schema.GroupKind{Group: group, Kind: kind}
+	versions, _, _ := unstructured.NestedSlice(crd.Object, "spec", "versions")
+	var kinds []schema.GroupVersionKind
+	for _, item := range versions {
+		version, _ := item.(map[string]any)
+		if name, _ := version["name"].(string); version["served"] == true {
+			kinds = append(kinds, schema.GroupVersionKind{Group: group, Version: name, Kind: kind})
+		}
+	}
+	return kinds
+}
+
+// absentNamespaces returns the namespaces that are in the file and not on the server.
+func absentNamespaces(ctx context.Context, client dynamic.Interface, manifests []manifest) (map[string]bool, error) {
+	absent := map[string]bool{}
+	for _, m := range manifests {
+		if m.GroupVersionKind().GroupKind() != namespaceKind {
+			continue
+		}
+		_, err := client.Resource(namespaces).Get(ctx, m.GetName(), metav1.GetOptions{})
+		switch {
+		case apierrors.IsNotFound(err):
+			absent[m.GetName()] = true
+		case err != nil:
+			return nil, fmt.Errorf("look for the namespace %s: %w", m.GetName(), err)
+		}
+	}
+	return absent, nil
+}
+
+// notChecked says that a dry run has left an object out, since it does not do what the object needs.
+func notChecked(m manifest, need string, out io.Writer) {
+	fmt.Fprintf(out, "%s/%s not checked: a dry run does not %s\n", strings.ToLower(m.GetKind()), m.GetName(), need)
 }
 
 // applyOne applies one object, and waits for what others may need of it.
-func applyOne(ctx context.Context, client dynamic.Interface, mapper meta.RESTMapperWithContext, namespace string, m manifest, dryRun bool, out io.Writer) error {
+func applyOne(ctx context.Context, client dynamic.Interface, mapper meta.RESTMapperWithContext, namespace string, m manifest, options applyOptions, absent map[string]bool, out io.Writer) error {
 	kind := m.GroupVersionKind()
 	mapping, err := mapper.RESTMappingWithContext(ctx, kind.GroupKind(), kind.Version)
 	if err != nil {
@@ -131,29 +182,37 @@ func applyOne(ctx context.Context, client dynamic.Interface, mapper meta.RESTMap
 	if m.GetNamespace() != "" {
 		namespace = m.GetNamespace()
 	}
-	options := metav1.ApplyOptions{FieldManager: manager}
+	if absent[namespace] && mapping.Scope.Name() == meta.RESTScopeNameNamespace {
+		notChecked(m, "make its namespace", out)
+		return nil
+	}
+	request := metav1.ApplyOptions{FieldManager: manager, Force: options.force}
 	done := "applied"
-	if dryRun {
-		options.DryRun = []string{metav1.DryRunAll}
+	if options.dryRun {
+		request.DryRun = []string{metav1.DryRunAll}
 		done = "applied (server dry run)"
 	}
 	m.SetManagedFields(nil) // a file made with kubectl get -o yaml has them, and Apply refuses them
-	_, err = at(client, mapping, namespace).Apply(ctx, m.GetName(), m.Unstructured, options)
+	_, err = at(client, mapping, namespace).Apply(ctx, m.GetName(), m.Unstructured, request)
 	if apierrors.IsConflict(err) {
-		return fmt.Errorf("%w (take the field out of the file, or let its owner change it)", err)
+		return fmt.Errorf("%w (take the field out of the file, let its owner change it, or take it over with -force-conflicts)", err)
 	}
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "%s/%s %s\n", mapping.Resource.GroupResource(), m.GetName(), done)
 
-	if kind.GroupKind() == crdKind && !dryRun {
+	if kind.GroupKind() == crdKind && !options.dryRun {
 		if err := waitEstablished(ctx, client, m.GetName()); err != nil {
 			return err
 		}
-		_, err = waitMapped(ctx, mapper, definedKind(m.Unstructured))
+		for _, kind := range definedKinds(m.Unstructured) {
+			if _, err := waitMapped(ctx, mapper, kind); err != nil {
+				return err
+			}
+		}
 	}
-	return err
+	return nil
 }
 
 // printWarnings prints what the server remarks on a request that it has done.

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -56,8 +57,10 @@ func requireClean(t *testing.T, client dynamic.Interface) {
 		require.NoError(t, err)
 		require.Empty(t, list.Items, "left behind")
 	}
-	_, err := client.Resource(cups).List(t.Context(), metav1.ListOptions{})
-	require.True(t, apierrors.IsNotFound(err), "the server still serves cups: %v", err)
+	require.Eventually(t, func() bool { // the definition is gone a moment before its resource
+		_, err := client.Resource(cups).List(t.Context(), metav1.ListOptions{})
+		return apierrors.IsNotFound(err)
+	}, patience, 10*time.Millisecond, "the server still serves cups")
 }
 
 func TestStepsOnCluster(t *testing.T) {
@@ -91,6 +94,7 @@ func TestArgumentsOnCluster(t *testing.T) {
 		{[]string{"list", "kettles.example.com"}, `this server has no resource "kettles.example.com"`, 1},
 		{[]string{"columns", "crd"}, "NAME", 0},
 		{[]string{"columns", "ns"}, "STATUS\n", 0},
+		{[]string{"watch", "componentstatuses"}, "v1/componentstatuses: this resource cannot be watched", 1},
 	} {
 		stdout, stderr, code := program.Run(t.Context(), append(c.args, "-kubeconfig", kubeconfig)...)
 		assert.Equal(t, c.code, code, stderr)
@@ -145,8 +149,31 @@ func TestApplyFileOnCluster(t *testing.T) {
 	require.NoError(t, err)
 	stdout, stderr, code = program.Run(t.Context(), args...)
 	assert.Equal(t, chapter.ExitFailed, code)
-	assert.Contains(t, stderr, `ConfigMap salt: Apply failed with 1 conflict: conflict with "cook": .data.grams (take the field out of the file`)
+	assert.Contains(t, stderr, `ConfigMap salt: Apply failed with 1 conflict: conflict with "cook": .data.grams (take the field out of the file, let its owner change it, or take it over with -force-conflicts)`)
 	assert.Contains(t, stdout, "configmaps/pepper applied\n")
+	_, stderr, code = program.Run(t.Context(), append(args, "-force-conflicts")...)
+	require.Zero(t, code, stderr)
+	taken, err := client.Resource(configMaps).Namespace(labNamespace).Get(t.Context(), "salt", metav1.GetOptions{})
+	require.NoError(t, err)
+	assert.Equal(t, map[string]any{"grams": "5"}, taken.Object["data"])
+
+	// A new version of a definition that is there already, and an object in it.
+	_, versions, _ := strings.Cut(string(example), "---\n")
+	definition, _, _ := strings.Cut(versions, "--- #")
+	_, v1, _ := strings.Cut(definition, "  versions:\n")
+	v2 := strings.NewReplacer("name: v1", "name: v2", "storage: true", "storage: false").Replace(v1)
+	plate := "---\napiVersion: dynamic.lab.example.com/v2\nkind: Plate\nmetadata: {name: soup}\nspec: {centimetres: 22}\n"
+	require.NoError(t, os.WriteFile(file, []byte(definition+v2+plate), 0o600))
+	stdout, stderr, code = program.Run(t.Context(), "apply", "-f", file, "-n", labNamespace, "-kubeconfig", kubeconfig)
+	require.Zero(t, code, stderr)
+	assert.Contains(t, stdout, "plates.dynamic.lab.example.com/soup applied\n")
+
+	// A dry run does not make a namespace, and so does not check what is in it.
+	require.NoError(t, os.WriteFile(file, []byte("apiVersion: v1\nkind: Namespace\nmetadata: {name: client-go-lab-fresh}\n---\n"+
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: there, namespace: client-go-lab-fresh}\n"), 0o600))
+	stdout, stderr, code = program.Run(t.Context(), "apply", file, "-dry-run=server", "-kubeconfig", kubeconfig)
+	require.Zero(t, code, stderr)
+	assert.Equal(t, "namespaces/client-go-lab-fresh applied (server dry run)\nconfigmap/there not checked: a dry run does not make its namespace\n", stdout)
 }
 
 // A watch of a named resource goes on until Ctrl-C, which is its proper end.
@@ -247,11 +274,16 @@ func TestInterruptOnCluster(t *testing.T) {
 	require.NoError(t, err)
 	defer stream.Stop()
 	_, stderr, code := chaptertest.Command(t, func(p *os.Process) {
-		_, err := nextEvent(t.Context(), stream) // the program has made its definition
-		require.NoError(t, err)
-		require.NoError(t, p.Signal(os.Interrupt))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err := nextEvent(ctx, stream) // the program has made its definition
+		if !assert.NoError(t, err, "it makes no definition") {
+			_ = p.Kill() // it may have ended long ago: what it has said follows
+			return
+		}
+		assert.NoError(t, p.Signal(os.Interrupt))
 	}, "crd", "-kubeconfig", kubeconfig)
-	assert.Equal(t, chapter.ExitInterrupted, code)
+	require.Equal(t, chapter.ExitInterrupted, code, stderr)
 	assert.Contains(t, stderr, "03-dynamic: interrupted: ")
 	assert.Equal(t, 1, strings.Count(stderr, "\n"), "one line: %s", stderr)
 	requireClean(t, client)
@@ -288,9 +320,11 @@ func TestOthersStayOnCluster(t *testing.T) {
 	resource := client.Resource(configMaps).Namespace(labNamespace)
 	_, err := resource.Create(t.Context(), other, metav1.CreateOptions{})
 	require.NoError(t, err)
+	t.Cleanup(func() { // it must still be there
+		assert.NoError(t, resource.Delete(context.WithoutCancel(t.Context()), "of-chapter-01", metav1.DeleteOptions{}))
+	})
 	_, stderr, code := program.Run(t.Context(), "watch", "-kubeconfig", kubeconfig)
 	assert.Zero(t, code, stderr)
-	require.NoError(t, resource.Delete(t.Context(), "of-chapter-01", metav1.DeleteOptions{}))
 }
 
 // The same cluster under a name that could be anybody's: the guard sends nothing, unless -context names it.

@@ -155,7 +155,11 @@ func printTable(table *metav1.Table, out io.Writer) error {
 		}
 		cells = cells[:0]
 		for _, i := range show {
-			cells = append(cells, fmt.Sprint(row.Cells[i]))
+			text := ""
+			if cell := row.Cells[i]; cell != nil { // a custom resource has no value there: kubectl leaves it blank, too
+				text = fmt.Sprint(cell)
+			}
+			cells = append(cells, text)
 		}
 		fmt.Fprintln(w, strings.Join(cells, "\t"))
 	}

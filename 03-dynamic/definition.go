@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -92,38 +93,45 @@ func waitEstablishedFor(ctx context.Context, client dynamic.Interface, name stri
 	return nil
 }
 
-// waitMapped resets the mapper until it knows a kind: the server may serve a new resource a moment before it lists it.
-func waitMapped(ctx context.Context, mapper meta.RESTMapperWithContext, kind schema.GroupKind) (*meta.RESTMapping, error) {
+// waitMapped resets the mapper until it knows a kind in a version: the server may serve a new resource a moment before it lists it.
+func waitMapped(ctx context.Context, mapper meta.RESTMapperWithContext, kind schema.GroupVersionKind) (*meta.RESTMapping, error) {
 	var mapping *meta.RESTMapping
 	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, patience, true, func(context.Context) (bool, error) {
 		meta.MaybeResetRESTMapperWithContext(ctx, mapper)
 		var err error
-		mapping, err = mapper.RESTMappingWithContext(ctx, kind)
+		mapping, err = mapper.RESTMappingWithContext(ctx, kind.GroupKind(), kind.Version)
 		if meta.IsNoMatchError(err) {
 			return false, nil
 		}
 		return err == nil, err
 	})
 	if wait.Interrupted(err) && ctx.Err() == nil {
-		return nil, fmt.Errorf("the server does not list the kind %s after %s, though its definition is established", kind, patience)
+		return nil, fmt.Errorf("the server does not list the kind %s in %s after %s, though its definition is established", kind.Kind, kind.GroupVersion(), patience)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("wait until the server lists the kind %s: %w", kind, err)
+		return nil, fmt.Errorf("wait until the server lists the kind %s in %s: %w", kind.Kind, kind.GroupVersion(), err)
 	}
 	return mapping, nil
 }
 
 // removeCRD deletes a definition, and with it every object of its kind, and returns when it is gone.
 func removeCRD(ctx context.Context, client dynamic.Interface, name string) error {
+	return removeCRDWithin(ctx, client, name, patience)
+}
+
+func removeCRDWithin(ctx context.Context, client dynamic.Interface, name string, timeout time.Duration) error {
 	err := client.Resource(crds).Delete(ctx, name, metav1.DeleteOptions{})
 	if err == nil {
-		err = wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, patience, true, func(context.Context) (bool, error) {
+		err = wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, timeout, true, func(context.Context) (bool, error) {
 			_, err := client.Resource(crds).Get(ctx, name, metav1.GetOptions{})
 			if apierrors.IsNotFound(err) {
 				return true, nil
 			}
 			return false, err
 		})
+	}
+	if wait.Interrupted(err) && !errors.Is(ctx.Err(), context.Canceled) { // its time is over, or that of the whole cleaning up
+		return fmt.Errorf("the CustomResourceDefinition %s is still there after %s: do its objects have finalizers?", name, timeout)
 	}
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("remove the CustomResourceDefinition %s: %w", name, err)

@@ -49,7 +49,7 @@ func newFakeCluster(objects ...runtime.Object) *fakeCluster {
 	inCluster := func(name, kind string, shortNames ...string) metav1.APIResource {
 		return metav1.APIResource{Name: name, SingularName: strings.ToLower(kind), Kind: kind, ShortNames: shortNames}
 	}
-	disco := &sortedDiscovery{&discoveryfake.FakeDiscovery{Fake: &clienttesting.Fake{Resources: []*metav1.APIResourceList{
+	disco := &sortedDiscovery{FakeDiscovery: &discoveryfake.FakeDiscovery{Fake: &clienttesting.Fake{Resources: []*metav1.APIResourceList{
 		{GroupVersion: "v1", APIResources: []metav1.APIResource{
 			namespaced("pods", "Pod", "po"), namespaced("configmaps", "ConfigMap", "cm"), namespaced("endpoints", "Endpoints", "ep"),
 			namespaced("events", "Event", "ev"), inCluster("namespaces", "Namespace", "ns"),
@@ -74,9 +74,27 @@ func newFakeCluster(objects ...runtime.Object) *fakeCluster {
 
 // sortedDiscovery is the discovery fake with its groups in order. The fake itself takes them from a map, so that which of
 // two groups comes first, and wins, is another at each call.
-type sortedDiscovery struct{ *discoveryfake.FakeDiscovery }
+type sortedDiscovery struct {
+	*discoveryfake.FakeDiscovery
+	late  int // so many times what was defined is not listed yet
+	after []*metav1.APIResourceList
+}
+
+// define lists a resource at once, or later if the fake is late.
+func (d *sortedDiscovery) define(list *metav1.APIResourceList) {
+	if d.late > 0 {
+		d.after = append(d.after, list)
+		return
+	}
+	d.Resources = append(d.Resources, list)
+}
 
 func (d *sortedDiscovery) ServerGroupsWithContext(ctx context.Context) (*metav1.APIGroupList, error) {
+	if len(d.after) > 0 {
+		if d.late--; d.late <= 0 {
+			d.Resources, d.after = append(d.Resources, d.after...), nil
+		}
+	}
 	list, err := d.FakeDiscovery.ServerGroupsWithContext(ctx)
 	slices.SortFunc(list.Groups, func(a, b metav1.APIGroup) int { return cmp.Compare(a.Name, b.Name) })
 	return list, err
@@ -126,12 +144,19 @@ func (c *fakeCluster) establish(action clienttesting.Action) (bool, runtime.Obje
 }
 
 func (c *fakeCluster) serve(crd *unstructured.Unstructured) {
-	kind := definedKind(crd)
 	plural, _, _ := unstructured.NestedString(crd.Object, "spec", "names", "plural")
-	c.disco.Resources = append(c.disco.Resources, &metav1.APIResourceList{
-		GroupVersion: kind.Group + "/v1",
-		APIResources: []metav1.APIResource{{Name: plural, SingularName: strings.ToLower(kind.Kind), Kind: kind.Kind, Namespaced: true}},
-	})
+	for _, kind := range definedKinds(crd) {
+		known := func(list *metav1.APIResourceList) bool {
+			return list.GroupVersion == kind.GroupVersion().String() && list.APIResources[0].Kind == kind.Kind
+		}
+		if slices.ContainsFunc(c.disco.Resources, known) {
+			continue
+		}
+		c.disco.define(&metav1.APIResourceList{
+			GroupVersion: kind.GroupVersion().String(),
+			APIResources: []metav1.APIResource{{Name: plural, SingularName: strings.ToLower(kind.Kind), Kind: kind.Kind, Namespaced: true}},
+		})
+	}
 	crd.Object["status"] = map[string]any{"conditions": []any{map[string]any{"type": "Established", "status": "True"}}}
 }
 

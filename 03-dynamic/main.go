@@ -5,6 +5,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -25,7 +26,7 @@ func main() {
 }
 
 func contents() chapter.Chapter {
-	var dryRun string
+	var flags applyFlags
 	return chapter.Chapter{
 		Dir:   "03-dynamic",
 		Title: "Chapter 03, dynamic client: any resource, known only at run time.",
@@ -40,9 +41,11 @@ func contents() chapter.Chapter {
 				})},
 			{Name: "apply", Args: "[FILE]", Summary: "apply a YAML file (- for stdin) of any kinds, as kubectl apply -f does",
 				Flags: func(set *flag.FlagSet) {
-					set.StringVar(&dryRun, "dry-run", "none", "with `MODE` server, check and store nothing; default none")
+					set.StringVar(&flags.file, "f", "", "the `FILE`, as kubectl has it")
+					set.StringVar(&flags.dryRun, "dry-run", "none", "with `MODE` server, check and store nothing; default none")
+					set.BoolVar(&flags.force, "force-conflicts", false, "take over fields that other managers own")
 				},
-				Run: applies(&dryRun)},
+				Run: applies(&flags)},
 			{Name: "mapper", Summary: "kinds and resources, short names, versions, and a mapper that has grown old", Run: writes(
 				func(ctx context.Context, c *clients, out io.Writer) error {
 					return mapping(ctx, c.dynamic, c.mapper, out)
@@ -130,22 +133,33 @@ func readsOrShows(step func(ctx context.Context, c *clients, args []string, out 
 	}
 }
 
+// applyFlags are the flags of the step apply, as they are typed.
+type applyFlags struct {
+	file, dryRun string
+	force        bool
+}
+
 // applies runs the example, or applies a file past the guard, into the namespace of the kubeconfig or of -n. What comes
 // from a file stays.
-func applies(dryRun *string) chapter.RunFunc {
+func applies(given *applyFlags) chapter.RunFunc {
 	applyStep := writes(func(ctx context.Context, c *clients, out io.Writer) error {
 		return applyExample(ctx, c.dynamic, c.mapper, c.namespace, out)
 	})
 	return func(ctx context.Context, flags chapter.Flags, out io.Writer) error {
+		name := first(flags.Args, given.file)
 		switch {
-		case *dryRun != "none" && *dryRun != "server":
-			return fmt.Errorf("-dry-run is none or server, not %q", *dryRun)
-		case len(flags.Args) == 0 && *dryRun == "none":
-			return applyStep(ctx, flags, out)
-		case len(flags.Args) == 0:
+		case given.dryRun != "none" && given.dryRun != "server":
+			return fmt.Errorf("-dry-run is none or server, not %q", given.dryRun)
+		case len(flags.Args) > 0 && given.file != "":
+			return fmt.Errorf("one file at a time, got %s and %s", given.file, name)
+		case name == "" && given.dryRun != "none":
 			return fmt.Errorf("-dry-run needs a file: the example shows its own dry run")
+		case name == "" && given.force:
+			return fmt.Errorf("-force-conflicts needs a file: the example has no conflicts")
+		case name == "":
+			return applyStep(ctx, flags, out)
 		}
-		file, name := io.ReadCloser(os.Stdin), flags.Args[0]
+		file := io.ReadCloser(os.Stdin)
 		if name != "-" {
 			var err error
 			if file, err = os.Open(name); err != nil {
@@ -165,6 +179,28 @@ func applies(dryRun *string) chapter.RunFunc {
 		if err != nil {
 			return err
 		}
-		return conn.explain(apply(ctx, c.dynamic, c.mapper, c.namespace, file, *dryRun == "server", out))
+		text, err := readAll(ctx, file)
+		if err != nil {
+			return fmt.Errorf("read the manifests: %w", err)
+		}
+		options := applyOptions{dryRun: given.dryRun == "server", force: given.force}
+		return conn.explain(apply(ctx, c.dynamic, c.mapper, c.namespace, bytes.NewReader(text), options, out))
+	}
+}
+
+// readAll reads to the end, or until ctx ends: nothing breaks off a read from a terminal, so it is left behind.
+func readAll(ctx context.Context, file io.Reader) ([]byte, error) {
+	var text []byte
+	done := make(chan error, 1)
+	go func() {
+		all, err := io.ReadAll(file)
+		text = all
+		done <- err
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case err := <-done:
+		return text, err
 	}
 }

@@ -5,12 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -216,6 +218,7 @@ func TestReadManifests(t *testing.T) {
 		"JSON":                  {`{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}`, "1 ConfigMap a"},
 		"a List":                {list + "---\n" + a, "1 ConfigMap a, 1 Secret b, 2 ConfigMap a"},
 		"an empty List":         {"apiVersion: v1\nkind: List\nitems: []\n", ""},
+		"a List in a List":      {"apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: List\n  items:\n  - {apiVersion: v1, kind: Secret, metadata: {name: b}}\n", "1 Secret b"},
 		"--- in a string":       {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  x: |\n    ---\n    y\n", "1 ConfigMap a"},
 	} {
 		manifests, err := readManifests(strings.NewReader(c.file))
@@ -234,9 +237,16 @@ func TestReadManifests(t *testing.T) {
 	}{
 		"two that are not good": {"kind: a\n---\n" + a + "---\n{\n", []string{"document 1: it has no apiVersion or no kind", "document 3: error converting YAML"}},
 		"a key twice":           {a + "---\n" + b + "kind: ConfigMap\n", []string{"document 2: ", `"kind" already set`}},
-		"a string":              {"tea\n", []string{"document 1: "}},
-		"an item":               {"apiVersion: v1\nkind: List\nitems: [{metadata: {name: x}}]\n", []string{`document 1: item "x" of the List has no apiVersion or no kind`}},
-		"a separator":           {a + "--- tea\n" + b, []string{"document 1: invalid Yaml document separator: tea"}},
+		"a string":              {"tea\n", []string{"document 1: it is no object, but a string"}},
+		"a list":                {a + "---\n- a\n", []string{"document 2: it is no object, but a list"}},
+		"a number":              {"7\n", []string{"document 1: it is no object, but a number"}},
+		"no name":               {a + "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {generateName: a-}\n", []string{"document 2: it has no metadata.name (apply must know what to change; generateName is for create)"}},
+		"an item":               {"apiVersion: v1\nkind: List\nitems: [{metadata: {name: x}}]\n", []string{"document 1, item 1: it has no apiVersion or no kind"}},
+		"items": {"apiVersion: v1\nkind: List\nitems:\n- tea\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: x}}\n- {apiVersion: v1, kind: Secret}\n" +
+			"- {apiVersion: v1, kind: List, items: [null, {kind: Secret}]}\n",
+			[]string{"document 1, item 1: it is no object, but a string\n", "document 1, item 3: it has no metadata.name", "document 1, item 4, item 1: it is no object, but null\n",
+				"document 1, item 4, item 2: it has no apiVersion or no kind"}},
+		"a separator": {a + "--- tea\n" + b, []string{"document 1: invalid Yaml document separator: tea"}},
 	} {
 		manifests, err := readManifests(strings.NewReader(c.file))
 		assert.Empty(t, manifests, name)
@@ -248,10 +258,23 @@ func TestReadManifests(t *testing.T) {
 
 // Numbers must come as int64 and float64, as in JSON from a server: an int would make the next deep copy panic.
 func TestManifestNumbers(t *testing.T) {
-	manifests, err := readManifests(strings.NewReader("apiVersion: v1\nkind: X\nspec: {i: 3, f: 1.5, l: [4]}\n"))
+	manifests, err := readManifests(strings.NewReader("apiVersion: v1\nkind: X\nmetadata: {name: x}\nspec: {i: 3, f: 1.5, l: [4]}\n"))
 	require.NoError(t, err)
 	assert.Equal(t, map[string]any{"i": int64(3), "f": 1.5, "l": []any{int64(4)}}, manifests[0].Object["spec"])
 }
+
+// gadgets is a definition with a version that is served, and one that is not.
+const gadgets = `apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: gadgets.example.net}
+spec:
+  group: example.net
+  scope: Namespaced
+  names: {kind: Gadget, plural: gadgets, singular: gadget}
+  versions:
+  - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}
+  - {name: v1alpha1, served: false, storage: false, schema: {openAPIV3Schema: {type: object}}}
+`
 
 func TestApplySendsNothingOfABadFile(t *testing.T) {
 	good := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\n"
@@ -259,11 +282,18 @@ func TestApplySendsNothingOfABadFile(t *testing.T) {
 		"YAML":          {good + "{\n", "nothing applied: document 2: "},
 		"kind":          {good + "apiVersion: tea/v1\nkind: Samovar\nmetadata: {name: b}\n", "nothing applied: document 2, Samovar b: this server has no kind Samovar in tea/v1"},
 		"version":       {good + "apiVersion: apps/v1beta1\nkind: Deployment\nmetadata: {name: b}\n", "document 2, Deployment b: this server has no kind Deployment in apps/v1beta1"},
-		"kinds, both":   {"apiVersion: tea/v1\nkind: A\n---\napiVersion: tea/v1\nkind: B\n", "no kind B in tea/v1"},
+		"kinds, both":   {"apiVersion: tea/v1\nkind: A\nmetadata: {name: a}\n---\napiVersion: tea/v1\nkind: B\nmetadata: {name: b}\n", "no kind B in tea/v1"},
 		"another group": {string(example) + "---\napiVersion: x.example.com/v1\nkind: Plate\nmetadata: {name: b}\n", "no kind Plate in x.example.com/v1"},
+		"version of its own": {good + gadgets + "---\napiVersion: example.net/v1beta1\nkind: Gadget\nmetadata: {name: b}\n",
+			"document 3, Gadget b: this server has no kind Gadget in example.net/v1beta1"},
+		"version not served": {good + gadgets + "---\napiVersion: example.net/v1alpha1\nkind: Gadget\nmetadata: {name: b}\n",
+			"document 3, Gadget b: this server has no kind Gadget in example.net/v1alpha1"},
+		"name":     {good + "apiVersion: v1\nkind: ConfigMap\nmetadata: {generateName: a-}\n", "nothing applied: document 2: it has no metadata.name"},
+		"nothing":  {"", "nothing applied: no objects in the file"},
+		"comments": {"# tea\n---\n# water\n", "nothing applied: no objects in the file"},
 	} {
 		c2 := newFakeCluster()
-		err := apply(t.Context(), c2, c2.mapper, "default", strings.NewReader(c.file), false, &bytes.Buffer{})
+		err := apply(t.Context(), c2, c2.mapper, "default", strings.NewReader(c.file), applyOptions{}, &bytes.Buffer{})
 		assert.ErrorContains(t, err, c.want, name)
 		assert.Empty(t, c2.Actions(), name)
 	}
@@ -276,7 +306,7 @@ func TestApply(t *testing.T) {
 		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n---\n" +
 		"apiVersion: v1\nkind: Namespace\nmetadata: {name: kitchen}\n"
 	var out bytes.Buffer
-	err := apply(t.Context(), c, c.mapper, "default", strings.NewReader(file), false, &out)
+	err := apply(t.Context(), c, c.mapper, "default", strings.NewReader(file), applyOptions{}, &out)
 	assert.Equal(t, "namespaces/kitchen applied\nconfigmaps/a applied\nconfigmaps/c applied\n", out.String(), "namespaces first, and on after an error")
 	assert.ErrorContains(t, err, "document 2, ConfigMap bad: failed to create typed patch object")
 	assert.Equal(t, []string{"a", "c"}, left(t, c, configMaps))
@@ -289,7 +319,7 @@ func TestApply(t *testing.T) {
 	assert.Equal(t, []string{"/kitchen", "kitchen/a", "default/bad", "default/c"}, where)
 
 	out.Reset()
-	require.NoError(t, apply(t.Context(), c, c.mapper, "default", strings.NewReader(strings.ReplaceAll(file, "lumps: 2", "")), true, &out))
+	require.NoError(t, apply(t.Context(), c, c.mapper, "default", strings.NewReader(strings.ReplaceAll(file, "lumps: 2", "")), applyOptions{dryRun: true}, &out))
 	assert.Equal(t, 4, strings.Count(out.String(), "applied (server dry run)"), out.String())
 	assert.Equal(t, []string{"a", "c"}, left(t, c, configMaps), "a dry run stores nothing")
 }
@@ -299,8 +329,85 @@ func TestApplyConflict(t *testing.T) {
 	c.PrependReactor("patch", "configmaps", func(clienttesting.Action) (bool, runtime.Object, error) {
 		return true, nil, apierrors.NewApplyConflict(nil, `Apply failed with 1 conflict: conflict with "cook": .data.salt`)
 	})
-	err := apply(t.Context(), c, c.mapper, "default", strings.NewReader("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"), false, &bytes.Buffer{})
-	assert.ErrorContains(t, err, `document 1, ConfigMap a: Apply failed with 1 conflict: conflict with "cook": .data.salt (take the field out of the file`)
+	err := apply(t.Context(), c, c.mapper, "default", strings.NewReader("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"), applyOptions{}, &bytes.Buffer{})
+	assert.ErrorContains(t, err, `document 1, ConfigMap a: Apply failed with 1 conflict: conflict with "cook": .data.salt (take the field out of the file, let its owner change it, or take it over with -force-conflicts)`)
+}
+
+// -force-conflicts goes to the server; without the flag nothing is forced.
+func TestApplyForce(t *testing.T) {
+	for _, force := range []bool{false, true} {
+		c := newFakeCluster()
+		require.NoError(t, apply(t.Context(), c, c.mapper, "default", strings.NewReader("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"),
+			applyOptions{force: force}, &bytes.Buffer{}))
+		patch := c.Actions()[0].(clienttesting.PatchActionImpl)
+		assert.Equal(t, force, *patch.PatchOptions.Force)
+	}
+}
+
+// Ctrl-C between two objects is no success.
+func TestApplyInterrupted(t *testing.T) {
+	c := newFakeCluster()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	out := &chaptertest.CancelAt{Word: "configmaps/a applied", Cancel: cancel}
+	file := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\n"
+	assert.ErrorIs(t, apply(ctx, c, c.mapper, "default", strings.NewReader(file), applyOptions{}, out), context.Canceled)
+	assert.Equal(t, []string{"a"}, left(t, c, configMaps))
+}
+
+// A dry run does not make the namespaces of the file, so it cannot check what goes into them.
+func TestDryRunWithoutNamespace(t *testing.T) {
+	c := newFakeCluster()
+	file := "apiVersion: v1\nkind: Namespace\nmetadata: {name: fresh}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: old}\n"
+	for _, namespace := range []string{"fresh", "old"} {
+		file += "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: there, namespace: " + namespace + "}\n"
+	}
+	file += "---\napiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {name: high, namespace: fresh}\nvalue: 1\n" // has none
+	old := object("v1", "Namespace", "old")
+	old.SetNamespace("")
+	require.NoError(t, c.Tracker().Add(old))
+	var out bytes.Buffer
+	require.NoError(t, apply(t.Context(), c, c.mapper, "default", strings.NewReader(file), applyOptions{dryRun: true}, &out))
+	assert.Equal(t, "namespaces/fresh applied (server dry run)\nnamespaces/old applied (server dry run)\n"+
+		"configmap/there not checked: a dry run does not make its namespace\nconfigmaps/there applied (server dry run)\n"+
+		"priorityclasses.scheduling.k8s.io/high applied (server dry run)\n", out.String())
+}
+
+// A server that lists a new version of a definition a little later is waited for, also if it has the kind already.
+func TestApplyNewVersion(t *testing.T) {
+	c := newFakeCluster()
+	ctx := t.Context()
+	require.NoError(t, apply(ctx, c, c.mapper, "default", strings.NewReader(gadgets), applyOptions{}, &bytes.Buffer{}))
+	c.disco.late = 5
+	file := strings.ReplaceAll(gadgets, "served: false", "served: true") + "---\napiVersion: example.net/v1alpha1\nkind: Gadget\nmetadata: {name: b}\n"
+	var out bytes.Buffer
+	require.NoError(t, apply(ctx, c, c.mapper, "default", strings.NewReader(file), applyOptions{}, &out))
+	assert.Equal(t, "customresourcedefinitions.apiextensions.k8s.io/gadgets.example.net applied\ngadgets.example.net/b applied\n", out.String())
+}
+
+// Nothing breaks off the read from a terminal, and Ctrl-C must end it all the same.
+func TestReadAllInterrupted(t *testing.T) {
+	text, err := readAll(t.Context(), strings.NewReader("tea"))
+	require.NoError(t, err)
+	assert.Equal(t, "tea", string(text))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	reader, writer := io.Pipe()
+	defer writer.Close()
+	_, err = readAll(ctx, reader)
+	assert.ErrorIs(t, err, context.Canceled)
+}
+
+// A definition whose objects have finalizers does not go.
+func TestRemoveCRDSaysWhy(t *testing.T) {
+	crd := newCRD("Cup", map[string]any{"type": "object"})
+	client := bareFake(crd)
+	client.PrependReactor("delete", "customresourcedefinitions", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, nil })
+	err := removeCRDWithin(t.Context(), client, crd.GetName(), 100*time.Millisecond)
+	assert.EqualError(t, err, "the CustomResourceDefinition cups."+group+" is still there after 100ms: do its objects have finalizers?")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	assert.ErrorIs(t, removeCRDWithin(ctx, client, crd.GetName(), time.Minute), context.Canceled)
 }
 
 func TestApplyFlags(t *testing.T) {
@@ -315,6 +422,9 @@ func TestApplyFlags(t *testing.T) {
 	}{
 		{[]string{"apply", file, "-dry-run=maybe"}, chapter.ExitFailed, `-dry-run is none or server, not "maybe"`},
 		{[]string{"apply", "-dry-run=server"}, chapter.ExitFailed, "-dry-run needs a file"},
+		{[]string{"apply", "-force-conflicts"}, chapter.ExitFailed, "-force-conflicts needs a file"},
+		{[]string{"apply", "-f", "no/such/file"}, chapter.ExitFailed, "read the manifests: open no/such/file: "},
+		{[]string{"apply", "-f", "one", "other"}, chapter.ExitFailed, "one file at a time, got one and other"},
 		{[]string{"apply", "no/such/file"}, chapter.ExitFailed, "read the manifests: open no/such/file: "},
 		{[]string{"apply", file}, chapter.ExitFailed, "-context prod"},
 		{[]string{"apply", file, "-dry-run=server"}, chapter.ExitFailed, "-context prod"},
@@ -378,6 +488,27 @@ func version(name, resourceVersion string) *unstructured.Unstructured {
 	o.SetResourceVersion(resourceVersion)
 	o.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: "x"}})
 	return o
+}
+
+// What is not stored has no resourceVersion from which to watch.
+func TestFollowWithoutVersion(t *testing.T) {
+	c := newFakeCluster()
+	c.PrependReactor("list", "configmaps", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return true, &unstructured.UnstructuredList{Items: []unstructured.Unstructured{*object("v1", "ConfigMap", "tea")}}, nil
+	})
+	var out bytes.Buffer
+	assert.EqualError(t, follow(t.Context(), c, c.mapper, "cm", "default", &out), "v1/configmaps: this resource cannot be watched")
+	assert.Empty(t, out.String())
+}
+
+// A custom resource has no value for a column: the cell is null in JSON, and blank for the reader.
+func TestEmptyCell(t *testing.T) {
+	var out bytes.Buffer
+	require.NoError(t, printTable(&metav1.Table{
+		ColumnDefinitions: []metav1.TableColumnDefinition{{Name: "Name"}, {Name: "Colour"}, {Name: "Cups"}},
+		Rows:              []metav1.TableRow{{Cells: []any{"blue", nil, int64(3)}}},
+	}, &out))
+	assert.Equal(t, "NAME   COLOUR   CUPS\nblue            3\n", out.String())
 }
 
 func TestOwnColumns(t *testing.T) {

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/yaml"
 )
 
@@ -38,10 +37,8 @@ func readManifests(file io.Reader) ([]manifest, error) {
 		if err != nil {
 			return nil, errors.Join(append(wrong, fmt.Errorf("document %d: %w", document, err))...)
 		}
-		objects, err := decode(text)
-		if err != nil {
-			wrong = append(wrong, fmt.Errorf("document %d: %w", document, err))
-		}
+		objects, errs := decode(text, fmt.Sprintf("document %d", document))
+		wrong = append(wrong, errs...)
 		for _, object := range objects {
 			all = append(all, manifest{document, object})
 		}
@@ -52,38 +49,56 @@ func readManifests(file io.Reader) ([]manifest, error) {
 	return all, nil
 }
 
-// decode makes objects of a document: none of a comment, one as a rule, several of a List.
-func decode(text []byte) ([]*unstructured.Unstructured, error) {
-	content := map[string]any{}
+// decode makes objects of a document: none of a comment, one as a rule, several of a List. The errors say where they are.
+func decode(text []byte, where string) ([]*unstructured.Unstructured, []error) {
+	var content any
 	// Strict: it is an error if a key is there twice. Numbers become int64 or float64, as the helpers want them.
 	if err := yaml.UnmarshalStrict(text, &content); err != nil {
-		return nil, errors.New(strings.Join(strings.Fields(err.Error()), " ")) // on one line
+		return nil, []error{fmt.Errorf("%s: %s", where, strings.Join(strings.Fields(err.Error()), " "))} // on one line
 	}
-	if len(content) == 0 {
+	if object, ok := content.(map[string]any); content == nil || ok && len(object) == 0 {
 		return nil, nil
 	}
-	object := &unstructured.Unstructured{Object: content}
-	if object.GetAPIVersion() == "" || object.GetKind() == "" {
-		return nil, errors.New("it has no apiVersion or no kind")
-	}
-	if object.IsList() { // it has items: a List of anything, or a ConfigMapList
-		var objects []*unstructured.Unstructured
-		err := object.EachListItem(func(item runtime.Object) error {
-			inner, err := decodeItem(item.(*unstructured.Unstructured))
-			objects = append(objects, inner)
-			return err
-		})
-		return objects, err
-	}
-	return []*unstructured.Unstructured{object}, nil
+	return unfold(content, where)
 }
 
-// decodeItem checks an object of a List.
-func decodeItem(item *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	if item.GetAPIVersion() == "" || item.GetKind() == "" {
-		return nil, fmt.Errorf("item %q of the List has no apiVersion or no kind", item.GetName())
+// unfold checks an object, and makes several of a List: of a List of anything, of a ConfigMapList, of a List in a List.
+func unfold(content any, where string) ([]*unstructured.Unstructured, []error) {
+	fields, ok := content.(map[string]any)
+	if !ok {
+		return nil, []error{fmt.Errorf("%s: it is no object, but %s", where, whatIs(content))}
 	}
-	return item, nil
+	object := &unstructured.Unstructured{Object: fields}
+	switch {
+	case object.GetAPIVersion() == "" || object.GetKind() == "":
+		return nil, []error{fmt.Errorf("%s: it has no apiVersion or no kind", where)}
+	case !object.IsList() && object.GetName() == "":
+		return nil, []error{fmt.Errorf("%s: it has no metadata.name (apply must know what to change; generateName is for create)", where)}
+	case !object.IsList():
+		return []*unstructured.Unstructured{object}, nil
+	}
+	var all []*unstructured.Unstructured
+	var wrong []error
+	for i, item := range fields["items"].([]any) {
+		objects, errs := unfold(item, fmt.Sprintf("%s, item %d", where, i+1))
+		all, wrong = append(all, objects...), append(wrong, errs...)
+	}
+	return all, wrong
+}
+
+// whatIs says what a value is that is no object.
+func whatIs(value any) string {
+	switch value.(type) {
+	case nil:
+		return "null"
+	case string:
+		return "a string"
+	case []any:
+		return "a list"
+	case bool:
+		return "a bool"
+	}
+	return "a number"
 }
 
 // inOrder puts first what the others need: namespaces, then definitions. The rest stays as the file has it.

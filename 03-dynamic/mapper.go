@@ -92,7 +92,7 @@ func grownOld(ctx context.Context, client dynamic.Interface, mapper meta.RESTMap
 	}
 	fmt.Fprintf(out, "the server has it now:  %s\n", err)
 
-	found, err := waitMapped(ctx, mapper, spoon)
+	found, err := waitMapped(ctx, mapper, spoon.WithVersion("v1"))
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -103,9 +104,8 @@ func TestTerminatingDefinitionOnCluster(t *testing.T) {
 	assert.True(t, apierrors.IsAlreadyExists(err), err)
 	require.Eventually(t, func() bool {
 		_, err = cup.Create(ctx, newCup("late", map[string]any{}), metav1.CreateOptions{})
-		return err != nil
-	}, patience, 10*time.Millisecond)
-	assert.True(t, apierrors.IsForbidden(err), err)
+		return apierrors.IsForbidden(err)
+	}, patience, 10*time.Millisecond, "the server does not refuse")
 	assert.ErrorContains(t, err, "create not allowed while custom resource definition is terminating")
 
 	_, err = cup.Patch(ctx, "held", "application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
@@ -124,7 +124,10 @@ func TestTakenNamesOnCluster(t *testing.T) {
 	require.NoError(t, unstructured.SetNestedField(mugs.Object, "mug", "spec", "names", "singular"))
 	_, err := client.Resource(crds).Create(ctx, mugs, metav1.CreateOptions{})
 	require.NoError(t, err)
-	err = waitEstablishedFor(ctx, client, mugs.GetName(), 2*time.Second)
+	require.Eventually(t, func() bool { // the server takes a moment to say so
+		err = waitEstablishedFor(ctx, client, mugs.GetName(), 200*time.Millisecond)
+		return err != nil && strings.Contains(err.Error(), "NamesAccepted is False")
+	}, patience, 10*time.Millisecond)
 	assert.ErrorContains(t, err, "the CustomResourceDefinition mugs."+group+" is not established after ")
 	assert.ErrorContains(t, err, `NamesAccepted is False: "Cup`)
 }

@@ -90,6 +90,9 @@ func follow(ctx context.Context, client dynamic.Interface, mapper meta.RESTMappe
 		if err != nil {
 			return fmt.Errorf("list %s: %w", path(mapping.Resource), err)
 		}
+		if list.GetResourceVersion() == "" { // it is not stored: the server makes it up for each request
+			return fmt.Errorf("%s: this resource cannot be watched", path(mapping.Resource))
+		}
 		for i := range list.Items {
 			if err := printEvent(watch.Event{Type: watch.Added, Object: &list.Items[i]}, out, "managedFields"); err != nil {
 				return err

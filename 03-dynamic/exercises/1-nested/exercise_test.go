@@ -57,7 +57,7 @@ func TestStep1Replicas(t *testing.T) {
 	} {
 		got := result(func() (any, error) { return Replicas(object(t, c.spec)) })
 		if got != c.want {
-			labtest.Unexpected(t, fmt.Sprintf("Replicas says %s of {%s}", got, c.spec), c.want, c.idea)
+			labtest.Unexpected(t, fmt.Sprintf("of {%s} Replicas makes %s", c.spec, got), c.want, c.idea)
 		}
 	}
 }
@@ -98,7 +98,7 @@ func TestStep3Images(t *testing.T) {
 	} {
 		got := result(func() (any, error) { return Images(object(t, c.spec)) })
 		if got != c.want {
-			labtest.Unexpected(t, fmt.Sprintf("Images says %s of {%s}", got, c.spec), c.want, c.idea)
+			labtest.Unexpected(t, fmt.Sprintf("of {%s} Images makes %s", c.spec, got), c.want, c.idea)
 		}
 	}
 }

@@ -67,7 +67,11 @@ func TestStep1Read(t *testing.T) {
 func names(objects []*unstructured.Unstructured) string {
 	var all []string
 	for _, o := range objects {
-		all = append(all, o.GetKind()+"/"+o.GetName())
+		name := o.GetKind() + "/" + o.GetName()
+		if name == "/" {
+			name = "(an empty object)"
+		}
+		all = append(all, name)
 	}
 	return strings.Join(all, " ")
 }

@@ -27,8 +27,14 @@ func Apply(ctx context.Context, client dynamic.Interface, mapper meta.RESTMapper
 	if err != nil {
 		return fmt.Errorf("nothing applied: %w", err)
 	}
+	defined := false // whether there was a definition: its kind takes a moment to be served
 	for _, object := range inOrder(objects) {
-		mapping, err := waitMapped(ctx, mapper, object.GroupVersionKind())
+		kind := object.GroupVersionKind()
+		mapping, err := mapper.RESTMappingWithContext(ctx, kind.GroupKind(), kind.Version)
+		if meta.IsNoMatchError(err) && defined {
+			mapping, err = waitMapped(ctx, mapper, kind)
+		}
+		defined = defined || kind.GroupKind() == crdKind
 		if err == nil {
 			_, err = at(client, mapping, namespace, object).Apply(ctx, object.GetName(), object, metav1.ApplyOptions{FieldManager: "exercise"})
 		}
@@ -94,7 +100,7 @@ func inOrder(objects []*unstructured.Unstructured) []*unstructured.Unstructured 
 // waitMapped looks for the resource of a kind. Shortly after its definition was applied, the server does not serve it yet.
 func waitMapped(ctx context.Context, mapper meta.RESTMapperWithContext, kind schema.GroupVersionKind) (mapping *meta.RESTMapping, err error) {
 	var noMatch error
-	err = wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, 5*time.Second, true, func(ctx context.Context) (bool, error) {
+	err = wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, 30*time.Second, true, func(ctx context.Context) (bool, error) {
 		mapping, err = mapper.RESTMappingWithContext(ctx, kind.GroupKind(), kind.Version)
 		if meta.IsNoMatchError(err) {
 			noMatch = err
@@ -103,7 +109,7 @@ func waitMapped(ctx context.Context, mapper meta.RESTMapperWithContext, kind sch
 		}
 		return err == nil, err
 	})
-	if wait.Interrupted(err) {
+	if wait.Interrupted(err) && noMatch != nil { // otherwise the server has not answered, and err says so
 		err = errors.Join(noMatch, ctx.Err())
 	}
 	return mapping, err
