@@ -40,6 +40,7 @@ type fakeAPI struct {
 	objects  map[string]map[string]any // by path: /api/v1/namespaces/client-go-lab/services/broken
 	requests []string                  // method and path, in order
 	agent    string                    // the last User-Agent
+	keep     bool                      // a collection stays when it is deleted; its objects go one by one, when they are changed
 	legacy   bool                      // does not know the aggregated format
 	after    func(n int, r *http.Request)
 }
@@ -290,7 +291,7 @@ func (api *fakeAPI) serveObjects(w http.ResponseWriter, r *http.Request) {
 		labtest.SendError(w, apierrors.NewNotFound(schema.GroupResource{Resource: path.Base(path.Dir(where))}, path.Base(where)))
 	default:
 		object := api.objects[where]
-		if r.Method == "DELETE" {
+		if r.Method == "DELETE" || r.Method == "PATCH" && api.keep {
 			delete(api.objects, where)
 		}
 		labtest.SendJSON(w, http.StatusOK, converted(object, r.URL.Path))
@@ -346,7 +347,7 @@ func (api *fakeAPI) collection(w http.ResponseWriter, r *http.Request, where str
 			continue
 		}
 		items = append(items, converted(object.Object, path.Join(r.URL.Path, object.GetName())))
-		if r.Method == "DELETE" {
+		if r.Method == "DELETE" && !api.keep {
 			delete(api.objects, name)
 		}
 	}
