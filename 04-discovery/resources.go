@@ -43,7 +43,7 @@ func (o *resourceOptions) register(set *flag.FlagSet) {
 		return err
 	})
 	set.Func("verbs", "only resources that know all of these `VERBS`, separated by commas", appendTo(&o.verbs))
-	set.Func("categories", "only resources in all of these categories, a `LIST`", appendTo(&o.categories))
+	set.Func("categories", "only resources in all categories of this `LIST`, separated by commas", appendTo(&o.categories))
 	set.StringVar(&o.sortBy, "sort-by", "", "sort by this `KEY`, name or kind, instead of by group")
 }
 
