@@ -430,6 +430,35 @@ func TestSweepTouchesWhatStays(t *testing.T) {
 	assert.Contains(t, api.seen(), "PATCH "+name)
 }
 
+// Each custom resource is used before it is deleted. If its definition does not go, the error says what the server says.
+func TestSweepSaysWhatStays(t *testing.T) {
+	api, client, objects, _ := serveDiscovery(t)
+	require.NoError(t, makeTeapots(t.Context(), objects, client))
+	api.keep = true
+	api.objects["/apis/apiextensions.k8s.io/v1/customresourcedefinitions/teapots."+teapotGroup]["status"] = map[string]any{"conditions": []any{
+		map[string]any{"type": "Established", "status": "True", "message": "the initial names have been accepted"},
+		map[string]any{"type": "Terminating", "status": "True", "message": "storage is (re)initializing"},
+	}}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	before, lists := len(api.seen()), 0
+	api.afterEach(func(_ int, r *http.Request) {
+		if r.Method == "GET" && strings.HasSuffix(r.URL.Path, "/customresourcedefinitions") {
+			if lists++; lists == 3 { // the first asks what to use; the second is after the deletion, and sees it there
+				cancel()
+			}
+		}
+	})
+	err := (&lab{objects: objects, discovery: client}).sweep(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+	assert.ErrorContains(t, err, "wait for this chapter's customresourcedefinitions to go: ")
+	assert.ErrorContains(t, err, " (the server says: storage is (re)initializing)")
+	asked := api.seen()[before:]
+	used := slices.Index(asked, "GET /apis/"+teapots+"/teapots")
+	deleted := slices.Index(asked, "DELETE /apis/apiextensions.k8s.io/v1/customresourcedefinitions")
+	assert.True(t, used >= 0 && used < deleted, asked)
+}
+
 func TestTypeNames(t *testing.T) {
 	text := spec.StringProperty()
 	for want, s := range map[string]*spec.Schema{
