@@ -115,7 +115,7 @@ func staleObjects(ctx context.Context, client discovery.CachedDiscoveryInterface
 		return fmt.Errorf("ask the cache what %s has: %w", teapots, err)
 	}
 	fmt.Fprintf(out, "%s: %s; %s\n", teapots, list.APIResources[0].Name, count(wire))
-	_, err = objects.Resource(schema.GroupVersionResource{Group: teapotGroup, Version: "v1", Resource: "teapots"}).List(ctx, metav1.ListOptions{})
+	_, err = objects.Resource(teapotResource).List(ctx, metav1.ListOptions{})
 	if !apierrors.IsNotFound(err) {
 		return unexpected("list teapots", "404 Not Found", err)
 	}
@@ -191,10 +191,20 @@ func makeTeapots(ctx context.Context, objects dynamic.Interface, live *discovery
 	if _, err := objects.Resource(crdResource).Create(ctx, crd, metav1.CreateOptions{}); err != nil {
 		return fmt.Errorf("create the CustomResourceDefinition %s: %w", crd.GetName(), err)
 	}
-	return waitFor(ctx, "teapots to be served", func(ctx context.Context) (bool, error) {
+	err := waitFor(ctx, "teapots to be served", func(ctx context.Context) (bool, error) {
 		served, described, err := hasGroup(ctx, live, teapotGroup)
 		return served && described, err
 	})
+	if err != nil {
+		return err
+	}
+	// The first request makes the server's storage for teapots; until it is filled, it answers 429, and the client tries
+	// again. If nobody asked, the first request would be that of the server itself, when it deletes the teapots of a
+	// CustomResourceDefinition that is being deleted, and that deletion may then hang until the next resync: five minutes.
+	if _, err := objects.Resource(teapotResource).List(ctx, metav1.ListOptions{}); err != nil {
+		return fmt.Errorf("list teapots: %w", err)
+	}
+	return nil
 }
 
 // dropTeapots removes the custom resource and waits until it is no longer served.

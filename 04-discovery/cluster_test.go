@@ -5,12 +5,18 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -21,6 +27,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"client-go-lab/internal/chapter"
@@ -120,6 +127,8 @@ var tables = [][]string{
 	{"--sort-by=kind", "-o", "wide", "--namespaced"},
 	{"--categories=all"},
 	{"--categories=all,api-extensions"},
+	{"--categories="},
+	{"--verbs="},
 }
 
 func TestKubectlPrintsTheSameOnCluster(t *testing.T) {
@@ -287,20 +296,56 @@ func TestInterruptOnCluster(t *testing.T) {
 		t.Skip("not run: a Windows process cannot send an interrupt to another")
 	}
 	c.requireClean(t)
-	stream, err := c.objects.Resource(apiServiceResource).Watch(t.Context(), mine())
-	require.NoError(t, err)
-	defer stream.Stop()
+	kubeconfig, held := c.holdAfter(t, "POST", "/apis/apiregistration.k8s.io/v1/apiservices")
 	_, stderr, code := chaptertest.Command(t, func(p *os.Process) {
 		select {
-		case <-stream.ResultChan(): // discovery is partial now
+		case <-held: // the APIService is there, and the program waits
 			require.NoError(t, p.Signal(os.Interrupt))
 		case <-t.Context().Done():
 		}
-	}, "partial", "-kubeconfig", c.kubeconfig)
+	}, "partial", "-kubeconfig", kubeconfig)
 	assert.Equal(t, chapter.ExitInterrupted, code)
 	assert.Contains(t, stderr, "04-discovery: interrupted: ")
 	assert.Equal(t, 1, strings.Count(stderr, "\n"), "one line: %s", stderr)
 	c.requireClean(t)
+}
+
+// holdAfter puts a proxy before the server. It forwards everything; but the first request after the given one gets no answer
+// until its client gives up. The channel is closed when that request has come.
+func (c cluster) holdAfter(t *testing.T, method, path string) (kubeconfig string, held <-chan struct{}) {
+	conn, err := connect(chapter.Flags{Kubeconfig: c.kubeconfig})
+	require.NoError(t, err)
+	server, err := url.Parse(conn.config.Host)
+	require.NoError(t, err)
+	transport, err := rest.TransportFor(conn.config)
+	require.NoError(t, err)
+	var armed atomic.Bool
+	var once sync.Once
+	came := make(chan struct{})
+	proxy := &httputil.ReverseProxy{
+		Transport: transport,
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(server) },
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { // the program has gone away, say
+			w.WriteHeader(http.StatusBadGateway)
+		},
+		ModifyResponse: func(r *http.Response) error {
+			if r.Request.Method == method && r.Request.URL.Path == path {
+				armed.Store(true)
+			}
+			return nil
+		},
+	}
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if armed.Load() {
+			once.Do(func() {
+				close(came)
+				<-r.Context().Done()
+			})
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(front.Close)
+	return chaptertest.Kubeconfig(t, "lab", front.URL), came
 }
 
 // An earlier run was killed and could not clean up: the next step that writes does it first.

@@ -18,7 +18,7 @@ Kubernetes 1.5   client-go v2.0.y or v1.5.y
 Kubernetes 1.7   client-go v4.0.y
 Kubernetes 1.8   client-go kubernetes-1.8.y or v5.0.y
 Kubernetes 1.15  client-go kubernetes-1.15.y or v12.0.y
-Kubernetes 1.16  client-go kubernetes-1.16.y
+Kubernetes 1.16  client-go kubernetes-1.16.y or v0.16.y
 Kubernetes 1.17  client-go v0.17.y or kubernetes-1.17.y
 Kubernetes 1.37  client-go v0.37.y or kubernetes-1.37.y
 -- what the skew policy supports with a server 1.37

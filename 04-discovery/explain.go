@@ -67,7 +67,11 @@ func kindOf(ctx context.Context, client discovery.ServerResourcesInterfaceWithCo
 	if err != nil {
 		return schema.GroupVersionKind{}, fmt.Errorf("no resource %q in those that answered: %w", name, err)
 	}
-	return schema.GroupVersionKind{}, fmt.Errorf("no resource %q on this server (go run ./04-discovery lists them)", name)
+	hint := "go run ./04-discovery lists them"
+	if name != strings.ToLower(name) {
+		hint += "; names are in small letters"
+	}
+	return schema.GroupVersionKind{}, fmt.Errorf("no resource %q on this server (%s)", name, hint)
 }
 
 // schemas are the types of one group-version, by their full names: "io.k8s.api.core.v1.Container".
@@ -191,8 +195,11 @@ func (s schemas) typeName(at spec.Schema) string {
 // print shows a field, then those inside, each with the first sentence of its description.
 func (f field) print(path string, kind schema.GroupVersionKind, s schemas, out io.Writer) {
 	fmt.Fprintf(out, "%s, in %s %s\n", path, kind.GroupVersion(), kind.Kind)
-	fmt.Fprintf(out, "%s%s\n%s\n\n", s.typeName(f.schema), requiredMark(f.required), f.schema.Description)
+	fmt.Fprintf(out, "%s%s\n%s\n", s.typeName(f.schema), requiredMark(f.required), f.schema.Description)
 	inside := s.inside(f.schema)
+	if len(inside.Properties) > 0 {
+		fmt.Fprintln(out)
+	}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, name := range slices.Sorted(maps.Keys(inside.Properties)) {
 		property := inside.Properties[name]

@@ -40,6 +40,7 @@ type fakeAPI struct {
 	objects  map[string]map[string]any // by path: /api/v1/namespaces/client-go-lab/services/broken
 	requests []string                  // method and path, in order
 	agent    string                    // the last User-Agent
+	keep     bool                      // a collection stays when it is deleted; its objects go one by one, when they are changed
 	legacy   bool                      // does not know the aggregated format
 	after    func(n int, r *http.Request)
 }
@@ -259,12 +260,21 @@ func review(w http.ResponseWriter, r *http.Request) {
 // collections are the resources whose objects are stored.
 var collections = []string{"namespaces", "services", "events", "horizontalpodautoscalers", "apiservices", "customresourcedefinitions"}
 
+// has says whether there is any object of a collection.
+func (api *fakeAPI) has(collection string) bool {
+	return slices.ContainsFunc(api.names(), func(name string) bool { return path.Base(path.Dir(name)) == collection })
+}
+
 // serveObjects stores, finds, lists and deletes objects. An object that has two addresses is stored at one of them.
 func (api *fakeAPI) serveObjects(w http.ResponseWriter, r *http.Request) {
 	where := strings.NewReplacer(
 		"/apis/autoscaling/v2/", "/apis/autoscaling/v1/",
 		"/apis/events.k8s.io/v1/", "/api/v1/",
 	).Replace(r.URL.Path)
+	if r.Method == "GET" && where == "/apis/"+teapots+"/teapots" && api.has("customresourcedefinitions") {
+		labtest.SendJSON(w, http.StatusOK, map[string]any{"kind": "TeapotList", "apiVersion": teapots, "metadata": map[string]any{}, "items": []any{}})
+		return
+	}
 	isCollection := slices.Contains(collections, path.Base(where))
 	if !isCollection && !slices.Contains(collections, path.Base(path.Dir(where))) {
 		http.NotFound(w, r) // not even a Status: that path means nothing to an API server
@@ -281,7 +291,7 @@ func (api *fakeAPI) serveObjects(w http.ResponseWriter, r *http.Request) {
 		labtest.SendError(w, apierrors.NewNotFound(schema.GroupResource{Resource: path.Base(path.Dir(where))}, path.Base(where)))
 	default:
 		object := api.objects[where]
-		if r.Method == "DELETE" {
+		if r.Method == "DELETE" || r.Method == "PATCH" && api.keep {
 			delete(api.objects, where)
 		}
 		labtest.SendJSON(w, http.StatusOK, converted(object, r.URL.Path))
@@ -337,7 +347,7 @@ func (api *fakeAPI) collection(w http.ResponseWriter, r *http.Request, where str
 			continue
 		}
 		items = append(items, converted(object.Object, path.Join(r.URL.Path, object.GetName())))
-		if r.Method == "DELETE" {
+		if r.Method == "DELETE" && !api.keep {
 			delete(api.objects, name)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
@@ -35,6 +36,7 @@ var (
 	crdResource        = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
 	serviceResource    = schema.GroupVersionResource{Version: "v1", Resource: "services"}
 	eventResource      = schema.GroupVersionResource{Version: "v1", Resource: "events"}
+	teapotResource     = schema.GroupVersionResource{Group: teapotGroup, Version: "v1", Resource: "teapots"}
 	autoscalerResource = schema.GroupVersionResource{Group: "autoscaling", Version: "v2", Resource: "horizontalpodautoscalers"}
 )
 
@@ -107,12 +109,12 @@ func (l *lab) makeNamespace(ctx context.Context) error {
 // sweep deletes this chapter's objects and waits until discovery has forgotten them, too. What changes discovery goes
 // first: it is seen by every client of the cluster.
 func (l *lab) sweep(ctx context.Context) error {
-	var errs []error
+	errs := []error{l.useCustomResources(ctx)}
 	for _, resource := range []schema.GroupVersionResource{apiServiceResource, crdResource} {
-		errs = append(errs, l.empty(ctx, l.objects.Resource(resource)))
+		errs = append(errs, l.empty(ctx, resource, ""))
 	}
 	for _, resource := range []schema.GroupVersionResource{serviceResource, eventResource, autoscalerResource} {
-		errs = append(errs, l.empty(ctx, l.objects.Resource(resource).Namespace(labNamespace)))
+		errs = append(errs, l.empty(ctx, resource, labNamespace))
 	}
 	errs = append(errs, waitFor(ctx, "the lab's groups to leave discovery", func(ctx context.Context) (bool, error) {
 		for _, group := range []string{teapotGroup, brokenGroup} {
@@ -125,15 +127,79 @@ func (l *lab) sweep(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// empty deletes this chapter's objects of one resource and waits until they are gone: finalizers may take their time.
-func (l *lab) empty(ctx context.Context, resource dynamic.ResourceInterface) error {
-	if err := resource.DeleteCollection(ctx, metav1.DeleteOptions{}, mine()); err != nil {
-		return err
+// useCustomResources lists the objects of each custom resource of this chapter, before it is deleted: see makeTeapots. A
+// run that was interrupted may not have come so far.
+func (l *lab) useCustomResources(ctx context.Context) error {
+	crds, err := l.objects.Resource(crdResource).List(ctx, mine())
+	if err != nil {
+		return fmt.Errorf("list the CustomResourceDefinitions: %w", err)
 	}
-	return waitFor(ctx, "this chapter's objects to go", func(ctx context.Context) (bool, error) {
-		left, err := resource.List(ctx, mine())
-		return err == nil && len(left.Items) == 0, err
+	var errs []error
+	for _, crd := range crds.Items {
+		group, _, _ := unstructured.NestedString(crd.Object, "spec", "group")
+		plural, _, _ := unstructured.NestedString(crd.Object, "spec", "names", "plural")
+		versions, _, _ := unstructured.NestedSlice(crd.Object, "spec", "versions")
+		for _, v := range versions {
+			version, _ := v.(map[string]any)["name"].(string)
+			resource := schema.GroupVersionResource{Group: group, Version: version, Resource: plural}
+			if _, err := l.objects.Resource(resource).List(ctx, metav1.ListOptions{}); err != nil && !apierrors.IsNotFound(err) {
+				errs = append(errs, fmt.Errorf("list %s: %w", resource.GroupResource(), err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// empty deletes this chapter's objects of one resource and waits until they are gone: finalizers may take their time.
+func (l *lab) empty(ctx context.Context, resource schema.GroupVersionResource, namespace string) error {
+	objects := l.objects.Resource(resource).Namespace(namespace) // "" for none
+	if err := objects.DeleteCollection(ctx, metav1.DeleteOptions{}, mine()); err != nil {
+		return fmt.Errorf("delete %s: %w", resource.Resource, err)
+	}
+	patience := time.Now().Add(2 * time.Second)
+	why := ""
+	err := waitFor(ctx, "this chapter's "+resource.Resource+" to go", func(ctx context.Context) (bool, error) {
+		left, err := objects.List(ctx, mine())
+		if err != nil || len(left.Items) == 0 {
+			return err == nil, err
+		}
+		why = whyTerminating(left.Items[0])
+		if time.Now().Before(patience) {
+			return false, nil
+		}
+		patience = time.Now().Add(2 * time.Second)
+		return false, touch(ctx, objects, left.Items)
 	})
+	if err != nil && why != "" {
+		err = fmt.Errorf("%w (the server says: %s)", err, why)
+	}
+	return err
+}
+
+// touch changes an annotation of each object. It is the second net below the first request of makeTeapots: whoever has
+// to finish a deletion, and has missed its turn, looks at an object again when it changes.
+func touch(ctx context.Context, objects dynamic.ResourceInterface, items []unstructured.Unstructured) error {
+	for _, item := range items {
+		// The resource version is another one each time; the same value again would be no change.
+		patch := fmt.Sprintf(`{"metadata":{"annotations":{"client-go-lab/touched":%q}}}`, item.GetResourceVersion())
+		_, err := objects.Patch(ctx, item.GetName(), types.MergePatchType, []byte(patch), metav1.PatchOptions{})
+		if err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("touch %s: %w", item.GetName(), err)
+		}
+	}
+	return nil
+}
+
+// whyTerminating returns what a CustomResourceDefinition's condition Terminating says; other objects have none.
+func whyTerminating(object unstructured.Unstructured) string {
+	conditions, _, _ := unstructured.NestedSlice(object.Object, "status", "conditions")
+	for _, c := range conditions {
+		if condition, ok := c.(map[string]any); ok && condition["type"] == "Terminating" {
+			message, _ := condition["message"].(string)
+			return message
+		}
+	}
+	return ""
 }
 
 // hasGroup asks the server, without a cache, whether it serves a group in any version, and whether OpenAPI describes it.
@@ -152,11 +218,29 @@ func hasGroup(ctx context.Context, client discovery.DiscoveryInterfaceWithContex
 }
 
 // waitFor asks ten times a second, at once the first time, until done says true or an error, for a minute at most.
+// A server that is busy for a moment has not answered: the question is asked again.
 func waitFor(ctx context.Context, what string, done wait.ConditionWithContextFunc) error {
-	if err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, time.Minute, true, done); err != nil {
+	var busy error
+	err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+		ok, err := done(ctx)
+		if busy = nil; isBusy(err) {
+			busy = err
+			return false, nil
+		}
+		return ok, err
+	})
+	switch {
+	case err != nil && busy != nil:
+		return fmt.Errorf("wait for %s: %w; the last answer: %w", what, err, busy)
+	case err != nil:
 		return fmt.Errorf("wait for %s: %w", what, err)
 	}
 	return nil
+}
+
+// isBusy says whether an error means "not now".
+func isBusy(err error) bool {
+	return apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err)
 }
 
 // object makes an object of any kind, with this chapter's label and, if it is not nil, a spec.

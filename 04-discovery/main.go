@@ -31,8 +31,9 @@ func contents() chapter.Chapter {
 		return resources(ctx, client, options, out)
 	}
 	return chapter.Chapter{
-		Dir:   "04-discovery",
-		Title: "Chapter 04, discovery: what does this server serve, and which version is it.",
+		Dir:         "04-discovery",
+		Title:       "Chapter 04, discovery: what does this server serve, and which version is it.",
+		NoNamespace: true, // what a server serves is the same in all of them
 		Steps: []chapter.Step{
 			{Name: "resources", Summary: "kubectl api-resources, to the letter", Flags: options.register, Run: reads(listResources)},
 			{Name: "versions", Summary: "kubectl api-versions, to the letter", Run: reads(versions)},

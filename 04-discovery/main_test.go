@@ -144,7 +144,7 @@ func TestMadeFor(t *testing.T) {
 func TestTagsFor(t *testing.T) {
 	for minor, want := range map[uint]string{
 		3: "none", 4: "v1.4.y", 5: "v2.0.y v1.5.y", 6: "v3.0.y", 8: "kubernetes-1.8.y v5.0.y", 15: "kubernetes-1.15.y v12.0.y",
-		16: "kubernetes-1.16.y", 17: "v0.17.y kubernetes-1.17.y", 37: "v0.37.y kubernetes-1.37.y",
+		16: "kubernetes-1.16.y v0.16.y", 17: "v0.17.y kubernetes-1.17.y", 37: "v0.37.y kubernetes-1.37.y",
 	} {
 		assert.Equal(t, want, strings.Join(tagsFor(minor), " "), minor)
 	}
@@ -349,6 +349,7 @@ func TestExplain(t *testing.T) {
 		assert.True(t, strings.HasPrefix(stdout, want), stdout)
 	}
 	for path, want := range map[string]string{
+		"Pod":                  `no resource "Pod" on this server (go run ./04-discovery lists them; names are in small letters)`,
 		"teapots":              `no resource "teapots" on this server (go run ./04-discovery lists them)`,
 		"deploy.spec.replica":  `no field "replica" in deploy.spec, which has: minReadySeconds, paused, progressDeadlineSeconds, replicas, revisionHistoryLimit, selector, strategy, template`,
 		"deploy.spec.paused.x": `no field "x" in deploy.spec.paused: it is a boolean and has no fields`,
@@ -361,6 +362,101 @@ func TestExplain(t *testing.T) {
 		assert.Empty(t, stdout)
 		assert.Equal(t, "04-discovery: "+want+"\n", stderr)
 	}
+}
+
+// One empty line between what is said of a field and the requests, if there is no table between them.
+func TestExplainScalar(t *testing.T) {
+	chaptertest.Isolate(t)
+	_, kubeconfig := serve(t, "prod")
+	stdout, stderr, code := program.Run(t.Context(), "explain", "deploy.spec.paused", "-kubeconfig", kubeconfig)
+	require.Zero(t, code, stderr)
+	assert.Contains(t, stdout, "\nboolean\nIndicates that the deployment is paused.\n\nGET /openapi/v3 -> ")
+}
+
+// The sixth question gets no answer: the five before it did.
+func TestSupportsPrintsWhatItKnows(t *testing.T) {
+	api := newFakeAPI()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/apis/authorization.k8s.io/v1" {
+			http.Error(w, "not now", http.StatusServiceUnavailable)
+			return
+		}
+		api.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	var out bytes.Buffer
+	err := supports(t.Context(), &rest.Config{Host: server.URL, QPS: -1}, nil, &out)
+	require.ErrorContains(t, err, "ask what authorization.k8s.io/v1 has: ")
+	assert.True(t, apierrors.IsServiceUnavailable(err))
+	assert.Equal(t, 6, strings.Count(out.String(), "\n"), out.String())
+	assert.Contains(t, out.String(), "pods/exec.v1.              list      no such verb      yes       no\n")
+}
+
+func TestWaitFor(t *testing.T) {
+	busy := apierrors.NewTooManyRequests("storage is (re)initializing", 0)
+	asked := 0
+	require.NoError(t, waitFor(t.Context(), "the server", func(context.Context) (bool, error) {
+		asked++
+		if asked == 1 {
+			return false, busy
+		}
+		return true, nil
+	}))
+	assert.Equal(t, 2, asked)
+
+	asked = 0
+	err := waitFor(t.Context(), "the server", func(context.Context) (bool, error) { asked++; return false, errors.New("broken") })
+	assert.EqualError(t, err, "wait for the server: broken")
+	assert.Equal(t, 1, asked, "any other error ends it")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	err = waitFor(ctx, "the server", func(context.Context) (bool, error) { cancel(); return false, busy })
+	assert.EqualError(t, err, "wait for the server: context canceled; the last answer: storage is (re)initializing")
+	assert.ErrorIs(t, err, context.Canceled)
+}
+
+// A CustomResourceDefinition whose finalizer has missed its turn goes when anything about it changes.
+func TestSweepTouchesWhatStays(t *testing.T) {
+	api, client, objects, _ := serveDiscovery(t)
+	sweep := &lab{objects: objects, discovery: client}
+	name := "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/teapots." + teapotGroup
+	require.NoError(t, makeTeapots(t.Context(), objects, client))
+	api.keep = true
+	api.objects[name]["status"] = map[string]any{"conditions": []any{
+		map[string]any{"type": "Terminating", "status": "True", "message": "storage is (re)initializing"},
+	}}
+	require.NoError(t, sweep.sweep(t.Context()))
+	assert.Empty(t, api.names())
+	assert.Contains(t, api.seen(), "PATCH "+name)
+}
+
+// Each custom resource is used before it is deleted. If its definition does not go, the error says what the server says.
+func TestSweepSaysWhatStays(t *testing.T) {
+	api, client, objects, _ := serveDiscovery(t)
+	require.NoError(t, makeTeapots(t.Context(), objects, client))
+	api.keep = true
+	api.objects["/apis/apiextensions.k8s.io/v1/customresourcedefinitions/teapots."+teapotGroup]["status"] = map[string]any{"conditions": []any{
+		map[string]any{"type": "Established", "status": "True", "message": "the initial names have been accepted"},
+		map[string]any{"type": "Terminating", "status": "True", "message": "storage is (re)initializing"},
+	}}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	before, lists := len(api.seen()), 0
+	api.afterEach(func(_ int, r *http.Request) {
+		if r.Method == "GET" && strings.HasSuffix(r.URL.Path, "/customresourcedefinitions") {
+			if lists++; lists == 3 { // the first asks what to use; the second is after the deletion, and sees it there
+				cancel()
+			}
+		}
+	})
+	err := (&lab{objects: objects, discovery: client}).sweep(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+	assert.ErrorContains(t, err, "wait for this chapter's customresourcedefinitions to go: ")
+	assert.ErrorContains(t, err, " (the server says: storage is (re)initializing)")
+	asked := api.seen()[before:]
+	used := slices.Index(asked, "GET /apis/"+teapots+"/teapots")
+	deleted := slices.Index(asked, "DELETE /apis/apiextensions.k8s.io/v1/customresourcedefinitions")
+	assert.True(t, used >= 0 && used < deleted, asked)
 }
 
 func TestTypeNames(t *testing.T) {

@@ -30,7 +30,7 @@ type resourceOptions struct {
 
 func (o *resourceOptions) register(set *flag.FlagSet) {
 	*o = resourceOptions{}
-	set.StringVar(&o.output, "o", "", "`FORMAT`: wide or name")
+	set.StringVar(&o.output, "o", "", "print the table in this `FORMAT`: wide or name")
 	set.StringVar(&o.output, "output", "", "the same as -o `FORMAT`")
 	set.BoolVar(&o.noHeaders, "no-headers", false, "print no column headers")
 	set.Func("api-group", "only resources of this `GROUP`; empty for the core group", func(value string) error {
@@ -43,13 +43,16 @@ func (o *resourceOptions) register(set *flag.FlagSet) {
 		return err
 	})
 	set.Func("verbs", "only resources that know all of these `VERBS`, separated by commas", appendTo(&o.verbs))
-	set.Func("categories", "only resources in all of these categories, a `LIST`", appendTo(&o.categories))
-	set.StringVar(&o.sortBy, "sort-by", "", "`KEY`: name or kind, instead of group")
+	set.Func("categories", "only resources in all categories of this `LIST`, separated by commas", appendTo(&o.categories))
+	set.StringVar(&o.sortBy, "sort-by", "", "sort by this `KEY`, name or kind, instead of by group")
 }
 
 // appendTo is a flag that takes a list, and may be given more than once.
 func appendTo(list *[]string) func(string) error {
 	return func(value string) error {
+		if value == "" {
+			return nil // as kubectl reads it: no elements, not one that is empty
+		}
 		*list = append(*list, strings.Split(value, ",")...)
 		return nil
 	}

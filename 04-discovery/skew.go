@@ -97,7 +97,7 @@ func tagsFor(minor uint) []string {
 	case minor >= 17:
 		return []string{fmt.Sprintf("v0.%d.y", minor), fmt.Sprintf("kubernetes-1.%d.y", minor)}
 	case minor == 16:
-		return []string{"kubernetes-1.16.y"}
+		return []string{"kubernetes-1.16.y", "v0.16.y"} // the latter for its last patches alone
 	case minor >= 8:
 		return []string{fmt.Sprintf("kubernetes-1.%d.y", minor), fmt.Sprintf("v%d.0.y", minor-3)}
 	case minor == 5:

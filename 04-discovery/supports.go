@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -19,7 +20,7 @@ import (
 
 // supports asks two questions about several calls: is it served, and may it be done. As ourselves, and as a user to whom
 // nobody has given anything.
-func supports(ctx context.Context, config *rest.Config, _ []string, out io.Writer) error {
+func supports(ctx context.Context, config *rest.Config, _ []string, out io.Writer) (err error) {
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return fmt.Errorf("make a clientset: %w", err)
@@ -31,6 +32,7 @@ func supports(ctx context.Context, config *rest.Config, _ []string, out io.Write
 	}
 
 	table := tabwriter.NewWriter(out, 6, 4, 3, ' ', 0)
+	defer func() { err = errors.Join(err, table.Flush()) }() // on an error, too: the rows before it are good
 	fmt.Fprintln(table, "RESOURCE\tVERB\tSERVED\tYOU MAY\tJANE MAY")
 	for _, ask := range []struct{ resource, verb string }{
 		{"deployments.v1.apps", "list"},
@@ -56,7 +58,7 @@ func supports(ctx context.Context, config *rest.Config, _ []string, out io.Write
 		}
 		fmt.Fprintln(table, strings.Join(row, "\t"))
 	}
-	return table.Flush()
+	return nil
 }
 
 // serves asks discovery, in one request, and says "yes", or what there is not. An error is neither: the server, or the

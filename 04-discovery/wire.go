@@ -73,7 +73,7 @@ func (w *wire) take() []exchange {
 	return seen
 }
 
-// print shows every exchange and the sum.
+// printWire shows every exchange and the sum.
 func printWire(seen []exchange, out io.Writer) {
 	total := 0
 	for _, e := range seen {

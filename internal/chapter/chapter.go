@@ -51,6 +51,8 @@ type Chapter struct {
 	Title string
 	Flags func(*flag.FlagSet) // registers flags that every step understands; may be nil
 	Steps []Step
+
+	NoNamespace bool // no step looks at -n: it is understood, but the menu does not show it
 }
 
 // Main runs what args (without the program's name) ask for: a step by name, "all", the main step, or the menu for -h.
@@ -256,8 +258,10 @@ func (c Chapter) help(out io.Writer) {
 Flags, before or after the step, as kubectl has them:
   -kubeconfig FILE   default $KUBECONFIG, then ~/.kube/config, then the pod's service account
   -context NAME      default the kubeconfig's current context
-  -n, -namespace NS  where to read; default the context's namespace
 `)
+	if !c.NoNamespace {
+		fmt.Fprintln(out, "  -n, -namespace NS  where to read; default the context's namespace")
+	}
 	printFlags(out, c.Flags, "")
 	for _, step := range c.Steps {
 		printFlags(out, step.Flags, "; for the step "+step.Name)
@@ -272,7 +276,9 @@ Examples:
 	if len(c.Steps) > 1 {
 		fmt.Fprintf(out, "  %s %s\n", run, c.Steps[1].Name)
 	}
-	fmt.Fprintf(out, "  %s -n kube-system %s\n", run, c.Steps[0].Name)
+	if !c.NoNamespace {
+		fmt.Fprintf(out, "  %s -n kube-system %s\n", run, c.Steps[0].Name)
+	}
 	fmt.Fprintf(out, "  %s all -context kind-kind\n", run)
 }
 

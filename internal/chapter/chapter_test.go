@@ -122,6 +122,14 @@ func TestHelp(t *testing.T) {
 	assert.Contains(t, plain.String(), "Usage: go run ./00-sample [flags] [step]\n")
 	assert.Contains(t, plain.String(), "  two        does two\n")
 	assert.Contains(t, plain.String(), "the context's namespace\n\nSteps that write")
+	assert.Contains(t, plain.String(), "\n  go run ./00-sample -n kube-system one\n")
+
+	var hidden bytes.Buffer
+	noNamespace := sample(nil)
+	noNamespace.NoNamespace = true
+	assert.Zero(t, noNamespace.Main(t.Context(), []string{"-h"}, &hidden, &stderr))
+	assert.Contains(t, hidden.String(), "the kubeconfig's current context\n\nSteps that write")
+	assert.NotContains(t, hidden.String(), "kube-system")
 
 	assert.Zero(t, grown(new(int), new(string)).Main(t.Context(), []string{"two", "-h"}, &withArguments, &stderr))
 	assert.Contains(t, withArguments.String(), "Usage: go run ./00-sample [flags] [step [arguments]]\n")

@@ -2,7 +2,9 @@ package verbs
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -28,6 +30,7 @@ func served() []*metav1.APIResourceList {
 		{GroupVersion: "v1", APIResources: []metav1.APIResource{
 			{Name: "pods", Namespaced: true, Verbs: all},
 			{Name: "pods/status", Namespaced: true, Verbs: metav1.Verbs{"get", "patch", "update"}},
+			{Name: "pods/eviction", Namespaced: true, Verbs: metav1.Verbs{"create"}},
 			{Name: "namespaces", Verbs: all},
 			{Name: "bindings", Namespaced: true, Verbs: metav1.Verbs{"create"}},
 		}},
@@ -37,32 +40,42 @@ func served() []*metav1.APIResourceList {
 	}
 }
 
-func check(t *testing.T, got []string, err error, want, idea string) {
+func check(t *testing.T, call string, got []string, err error, want, idea string) {
 	t.Helper()
 	if seen := cmp.Or(strings.Join(got, ", "), "nothing"); err != nil || seen != want {
-		labtest.Unexpected(t, fmt.Sprintf("%s; error: %v", seen, err), want, idea)
+		labtest.Unexpected(t, fmt.Sprintf("%s says %s; error: %v", call, seen, err), want, idea)
 	}
 }
 
 func TestStep1Watch(t *testing.T) {
-	check(t, With(served(), "watch"), nil, "autoscaling/v1 horizontalpodautoscalers, autoscaling/v2 horizontalpodautoscalers, v1 namespaces, v1 pods",
+	check(t, `With(lists, "watch")`, With(served(), "watch"), nil, "autoscaling/v1 horizontalpodautoscalers, autoscaling/v2 horizontalpodautoscalers, v1 namespaces, v1 pods",
 		"each resource says which verbs it knows: a review is only created, and nothing is left of it that could be watched")
 }
 
 func TestStep1Subresources(t *testing.T) {
-	check(t, With(served(), "update"), nil, "autoscaling/v1 horizontalpodautoscalers, autoscaling/v2 horizontalpodautoscalers, v1 namespaces, v1 pods",
+	check(t, `With(lists, "update")`, With(served(), "update"), nil, "autoscaling/v1 horizontalpodautoscalers, autoscaling/v2 horizontalpodautoscalers, v1 namespaces, v1 pods",
 		"a subresource is in the list like any other, with a slash in its name and verbs of its own: pods/status can be updated, and is no resource by itself")
+	check(t, `With(lists, "create")`, With(served(), "create"), nil, "authorization.k8s.io/v1 selfsubjectaccessreviews, "+
+		"autoscaling/v1 horizontalpodautoscalers, autoscaling/v2 horizontalpodautoscalers, v1 bindings, v1 namespaces, v1 pods",
+		"status is not the only subresource: an eviction is created at pods/eviction")
 }
 
-const ideaPreferred = "a group may serve the same objects in several versions; ServerPreferredResources takes the one that the server prefers"
+const ideaPreferred = "a group may serve the same objects in several versions; ServerPreferredResourcesWithContext takes the one that the server prefers"
 
 func TestStep2Served(t *testing.T) {
 	got, err := Served(t.Context(), start(t, &api{lists: served()}), "watch")
 	idea := ideaPreferred
 	if !slices.Contains(got, "v1 namespaces") {
-		idea = "not everything has namespaces: ServerPreferredNamespacedResources leaves out what has none"
+		idea = "not everything has namespaces: ServerPreferredNamespacedResourcesWithContext leaves out what has none"
 	}
-	check(t, got, err, "autoscaling/v2 horizontalpodautoscalers, v1 namespaces, v1 pods", idea)
+	check(t, `Served(ctx, client, "watch")`, got, err, "autoscaling/v2 horizontalpodautoscalers, v1 namespaces, v1 pods", idea)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if got, err = Served(ctx, start(t, &api{lists: served()}), "watch"); !errors.Is(err, context.Canceled) {
+		labtest.Unexpected(t, fmt.Sprintf("the context is cancelled; Served says %s; error: %v", cmp.Or(strings.Join(got, ", "), "nothing"), err),
+			"an error: context canceled", "ctx belongs to the caller, who may give up: pass it on, and no context of your own")
+	}
 }
 
 // The same on a real API server.
@@ -74,7 +87,7 @@ func TestStep2RealServer(t *testing.T) {
 		idea     string
 	}{
 		{"v1 pods", true, ideaPreferred},
-		{"v1 namespaces", true, "not everything has namespaces: ServerPreferredNamespacedResources leaves out what has none"},
+		{"v1 namespaces", true, "not everything has namespaces: ServerPreferredNamespacedResourcesWithContext leaves out what has none"},
 		{"apps/v1 deployments", true, ideaPreferred},
 		{"autoscaling/v2 horizontalpodautoscalers", true, ideaPreferred},
 		{"autoscaling/v1 horizontalpodautoscalers", false, ideaPreferred},

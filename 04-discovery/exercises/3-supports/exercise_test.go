@@ -31,7 +31,7 @@ const (
 // served is what the fake has. Attributes are in a version that is not preferred, and metrics are down.
 func served() *api {
 	all := metav1.Verbs{"create", "delete", "get", "list", "patch", "update", "watch"}
-	return &api{broken: map[string]bool{"metrics.k8s.io/v1beta1": true}, lists: []*metav1.APIResourceList{
+	return &api{broken: map[string]bool{"metrics.k8s.io/v1beta1": true}, silent: map[string]bool{"coffee.example.com/v1beta1": true}, lists: []*metav1.APIResourceList{
 		{GroupVersion: "v1", APIResources: []metav1.APIResource{
 			{Name: "pods", Verbs: all},
 			{Name: "pods/eviction", Verbs: metav1.Verbs{"create"}},
@@ -41,6 +41,7 @@ func served() *api {
 		{GroupVersion: "autoscaling/v2", APIResources: []metav1.APIResource{{Name: "horizontalpodautoscalers", Verbs: all}}},
 		{GroupVersion: "autoscaling/v1", APIResources: []metav1.APIResource{{Name: "horizontalpodautoscalers", Verbs: all}}},
 		{GroupVersion: "metrics.k8s.io/v1beta1", APIResources: []metav1.APIResource{{Name: "pods", Verbs: metav1.Verbs{"get", "list"}}}},
+		{GroupVersion: "coffee.example.com/v1beta1", APIResources: []metav1.APIResource{{Name: "pots", Verbs: all}}},
 		{GroupVersion: "authorization.k8s.io/v1", APIResources: []metav1.APIResource{{Name: "selfsubjectaccessreviews", Verbs: metav1.Verbs{"create"}}}},
 	}}
 }
@@ -83,6 +84,7 @@ func TestStep1Serves(t *testing.T) {
 	checkServes(t, client, "pods/eviction.v1.", "list", "no", ideaVerb)
 	checkServes(t, client, "selfsubjectaccessreviews.v1.authorization.k8s.io", "list", "no", ideaVerb)
 	checkServes(t, client, "kettles.v1.", "list", "no", "that the version exists says nothing about the resource: look for it in the list")
+	checkServes(t, client, "pod.v1.", "list", "no", "the whole name: pods is not pod")
 	checkServes(t, client, "horizontalpodautoscalers.v2beta2.autoscaling", "list", "no", ideaNo)
 	checkServes(t, client, "kettles.v1.tea.example.com", "list", "no", ideaNo)
 	checkServes(t, client, "pods.v1beta1.metrics.k8s.io", "list", "an error", ideaBroken)
@@ -111,8 +113,11 @@ func TestStep2Version(t *testing.T) {
 	checkVersion(t, client, schema.GroupResource{Group: "autoscaling", Resource: "kettles"}, "list", `""`, ideaVersion)
 	checkVersion(t, client, schema.GroupResource{Group: "tea.example.com", Resource: "kettles"}, "list", `""`, "a group that there is not is a no, and no error")
 	checkVersion(t, client, schema.GroupResource{Group: "authorization.k8s.io", Resource: "selfsubjectaccessreviews"}, "list", `""`, ideaVerb)
+	checkVersion(t, client, schema.GroupResource{Group: "authorization.k8s.io", Resource: "selfsubjectaccessreviews"}, "create", `"v1"`, "ask with the verb that you are given")
 	checkVersion(t, client, schema.GroupResource{Group: "metrics.k8s.io", Resource: "pods"}, "list", "an error",
-		"a version that does not answer is left out of its group, and ServerGroups returns no error: a group without a version is no no")
+		"a version that does not answer is left out of its group, and ServerGroups returns no error: a group without a version is not a no: nobody answered")
+	checkVersion(t, client, schema.GroupResource{Group: "coffee.example.com", Resource: "pots"}, "list", "an error",
+		"the group has this version, and Serves got no answer from it: an error of Serves is no reason to go on, or to say no")
 }
 
 // The same on a real API server.
@@ -135,6 +140,7 @@ func TestStep2RealServer(t *testing.T) {
 type api struct {
 	lists  []*metav1.APIResourceList // the preferred version of a group before its other versions
 	broken map[string]bool           // by group and version
+	silent map[string]bool           // these do not answer, and the two documents do not know it yet
 }
 
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -147,7 +153,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if err := json.NewEncoder(w).Encode(a.document(path == "api")); err != nil {
 			panic(http.ErrAbortHandler)
 		}
-	case a.broken[version]:
+	case a.broken[version] || a.silent[version]:
 		labtest.SendError(w, apierrors.NewServiceUnavailable("nobody is at home"))
 	case at >= 0:
 		labtest.SendJSON(w, http.StatusOK, a.lists[at])

@@ -15,7 +15,7 @@ import (
 func Newest(versions []string) string {
 	newest := ""
 	for _, v := range versions {
-		// TODO 1: text order takes v1beta1 for newer than v1, and v9 for newer than v10; package version compares as Kubernetes does
+		// TODO 1: text order takes v1beta1 for newer than v1, and v9 for newer than v10; k8s.io/apimachinery/pkg/version (not util/version) compares as Kubernetes does
 		if v > newest {
 			newest = v
 		}

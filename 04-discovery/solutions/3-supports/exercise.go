@@ -40,8 +40,8 @@ func Serves(ctx context.Context, client Client, want schema.GroupVersionResource
 }
 
 // Version returns a version in which the server serves a resource with this verb: the preferred one of its group if it
-// has the resource, else the next one in the server's order. It returns "" if there is none. A version that does not
-// answer is left out of its group; if none of them answers, that is an error.
+// has the resource, else the next one in the server's order. It returns "" if there is none. The server leaves a version
+// that does not answer out of its group; if none is left, or Serves returns an error, that is an error.
 func Version(ctx context.Context, client Client, want schema.GroupResource, verb string) (string, error) {
 	groups, err := client.ServerGroupsWithContext(ctx)
 	if err != nil {
@@ -51,7 +51,7 @@ func Version(ctx context.Context, client Client, want schema.GroupResource, verb
 		if group.Name != want.Group {
 			continue
 		}
-		// lab:begin 2 ask Serves: first with the group's preferred version, then with its other versions; none at all is no answer
+		// lab:begin 2 ask Serves: first with the group's preferred version, then with its other versions; no versions at all: return an error
 		if len(group.Versions) == 0 {
 			return "", fmt.Errorf("the group %s does not answer", group.Name)
 		}

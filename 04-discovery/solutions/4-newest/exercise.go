@@ -17,7 +17,7 @@ import (
 func Newest(versions []string) string {
 	newest := ""
 	for _, v := range versions {
-		// lab:begin 1 text order takes v1beta1 for newer than v1, and v9 for newer than v10; package version compares as Kubernetes does
+		// lab:begin 1 text order takes v1beta1 for newer than v1, and v9 for newer than v10; k8s.io/apimachinery/pkg/version (not util/version) compares as Kubernetes does
 		if newest == "" || version.CompareKubeAwareVersionStrings(v, newest) > 0 {
 			// lab:stub if v > newest {
 			// lab:end

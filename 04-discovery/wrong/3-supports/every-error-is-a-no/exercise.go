@@ -33,8 +33,8 @@ func Serves(ctx context.Context, client Client, want schema.GroupVersionResource
 }
 
 // Version returns a version in which the server serves a resource with this verb: the preferred one of its group if it
-// has the resource, else the next one in the server's order. It returns "" if there is none. A version that does not
-// answer is left out of its group; if none of them answers, that is an error.
+// has the resource, else the next one in the server's order. It returns "" if there is none. The server leaves a version
+// that does not answer out of its group; if none is left, or Serves returns an error, that is an error.
 func Version(ctx context.Context, client Client, want schema.GroupResource, verb string) (string, error) {
 	groups, err := client.ServerGroupsWithContext(ctx)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"k8s.io/client-go/discovery"
 )
 
-// want: a group without a version is no no
+// want: a group without a version is not a no
 
 // Client is what this needs of a discovery client.
 type Client interface {

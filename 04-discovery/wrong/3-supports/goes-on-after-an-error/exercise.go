@@ -1,0 +1,64 @@
+// Package supports is a sample of a typical mistake: it takes a version that does not answer for one without the resource.
+package supports
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+)
+
+// want: an error of Serves is no reason to go on
+
+// Client is what this needs of a discovery client.
+type Client interface {
+	discovery.ServerGroupsInterfaceWithContext
+	discovery.ServerResourcesInterfaceWithContext
+}
+
+// Serves says whether the server serves a resource in this version, and with this verb. It asks for this one group and
+// version only. "No" is not an error; an error means that there is no answer.
+func Serves(ctx context.Context, client Client, want schema.GroupVersionResource, verb string) (bool, error) {
+	list, err := client.ServerResourcesForGroupVersionWithContext(ctx, want.GroupVersion().String())
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("ask what %s has: %w", want.GroupVersion(), err)
+	}
+	for _, resource := range list.APIResources {
+		if resource.Name == want.Resource {
+			return slices.Contains(resource.Verbs, verb), nil
+		}
+	}
+	return false, nil
+}
+
+// Version goes on when a version does not answer.
+func Version(ctx context.Context, client Client, want schema.GroupResource, verb string) (string, error) {
+	groups, err := client.ServerGroupsWithContext(ctx)
+	if err != nil {
+		return "", fmt.Errorf("ask for the groups: %w", err)
+	}
+	for _, group := range groups.Groups {
+		if group.Name != want.Group {
+			continue
+		}
+		if len(group.Versions) == 0 {
+			return "", fmt.Errorf("the group %s does not answer", group.Name)
+		}
+		for _, version := range group.Versions { // the preferred one is the first of them
+			ok, err := Serves(ctx, client, want.WithVersion(version.Version), verb)
+			if err != nil {
+				continue
+			}
+			if ok {
+				return version.Version, nil
+			}
+		}
+	}
+	return "", nil
+}
