@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/dynamic"
 )
@@ -114,6 +115,11 @@ func waitMapped(ctx context.Context, mapper meta.RESTMapperWithContext, kind sch
 	return mapping, nil
 }
 
+// slowRemoval is when a removal has taken so long that the definition is changed, which makes the server look again. It
+// deletes the objects first, and if their storage is just being made, it may put that off for minutes: "storage is
+// (re)initializing" is what the condition Terminating says then.
+const slowRemoval = 2 * time.Second
+
 // removeCRD deletes a definition, and with it every object of its kind, and returns when it is gone.
 func removeCRD(ctx context.Context, client dynamic.Interface, name string) error {
 	return removeCRDWithin(ctx, client, name, patience)
@@ -122,8 +128,15 @@ func removeCRD(ctx context.Context, client dynamic.Interface, name string) error
 func removeCRDWithin(ctx context.Context, client dynamic.Interface, name string, timeout time.Duration) error {
 	err := client.Resource(crds).Delete(ctx, name, metav1.DeleteOptions{})
 	if err == nil {
+		touch, n := time.Now().Add(slowRemoval), 0
 		err = wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, timeout, true, func(context.Context) (bool, error) {
 			_, err := client.Resource(crds).Get(ctx, name, metav1.GetOptions{})
+			if err == nil && time.Now().After(touch) {
+				n++
+				touch = time.Now().Add(slowRemoval)
+				patch := fmt.Appendf(nil, `{"metadata":{"annotations":{"client-go-lab/touched":"%d"}}}`, n)
+				_, err = client.Resource(crds).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{})
+			}
 			if apierrors.IsNotFound(err) {
 				return true, nil
 			}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -408,6 +409,21 @@ func TestRemoveCRDSaysWhy(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	assert.ErrorIs(t, removeCRDWithin(ctx, client, crd.GetName(), time.Minute), context.Canceled)
+}
+
+// A definition that the server has put off removing goes when it is changed.
+func TestRemoveCRDTouches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // whose clock jumps ahead
+		crd := newCRD("Cup", map[string]any{"type": "object"})
+		client := bareFake(crd)
+		client.PrependReactor("delete", "customresourcedefinitions", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, nil })
+		client.PrependReactor("patch", "customresourcedefinitions", func(clienttesting.Action) (bool, runtime.Object, error) {
+			return true, crd, client.Tracker().Delete(crds, "", crd.GetName())
+		})
+		start := time.Now()
+		require.NoError(t, removeCRD(t.Context(), client, crd.GetName()))
+		assert.GreaterOrEqual(t, time.Since(start), slowRemoval, "not at once")
+	})
 }
 
 func TestApplyFlags(t *testing.T) {
