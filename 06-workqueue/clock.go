@@ -77,7 +77,7 @@ func bucketDoesNot(out io.Writer, clock *clocktesting.FakeClock, limiter workque
 	for i := range 150 {
 		last = limiter.When(fmt.Sprint(i))
 	}
-	fmt.Fprintf(out, "key 150 waits %s\n", last.Round(time.Second))
+	fmt.Fprintf(out, "key 150 waits %s\n", roundUp(last))
 	clock.Step(24 * time.Hour)
 	fmt.Fprintf(out, "a day later key 151 waits %s, as if no time had passed\n", limiter.When("150").Round(time.Second))
 }

@@ -3,10 +3,17 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +25,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/events"
 
@@ -67,6 +75,39 @@ func TestCancelledTimelineCleansUpOnCluster(t *testing.T) {
 	}
 }
 
+// holdDelete returns a kubeconfig for a proxy before the API server. It holds the first DELETE of the ConfigMap eggs, which is
+// the step's, until the program has hung up; it closes deleting when it has the request. All others it passes on.
+func holdDelete(t *testing.T, kubeconfig string) (slow string, deleting <-chan struct{}) {
+	t.Helper()
+	conn, err := connect(chapter.Flags{Kubeconfig: kubeconfig})
+	require.NoError(t, err)
+	transport, err := rest.TransportFor(conn.config)
+	require.NoError(t, err)
+	target, err := url.Parse(conn.config.Host)
+	require.NoError(t, err)
+	passOn := &httputil.ReverseProxy{
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		Transport: transport,
+		ErrorLog:  log.New(io.Discard, "", 0), // the watch that the interrupt cuts off
+	}
+	held := make(chan struct{})
+	var once sync.Once
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		first := false
+		if r.Method == http.MethodDelete && strings.HasSuffix(r.URL.Path, "/configmaps/eggs") {
+			once.Do(func() { first = true; close(held) })
+		}
+		if !first {
+			passOn.ServeHTTP(w, r)
+			return
+		}
+		_, _ = io.Copy(io.Discard, r.Body) // only then the server notices that somebody hangs up
+		<-r.Context().Done()
+	}))
+	t.Cleanup(server.Close)
+	return chaptertest.Kubeconfig(t, "lab", server.URL), held
+}
+
 func TestInterruptOnCluster(t *testing.T) {
 	kubeconfig := labtest.Kubeconfig(t)
 	if runtime.GOOS == "windows" {
@@ -75,14 +116,21 @@ func TestInterruptOnCluster(t *testing.T) {
 	client := clusterClient(t, kubeconfig)
 	require.NoError(t, makeNamespace(t.Context(), client))
 	requireEmpty(t.Context(), t, client)
-	stream, err := client.CoreV1().ConfigMaps(labNamespace).Watch(t.Context(), mine())
-	require.NoError(t, err)
-	defer stream.Stop()
+	slow, deleting := holdDelete(t, kubeconfig)
+	late := false
 	_, stderr, code := chaptertest.Command(t, func(p *os.Process) {
-		_, open := <-stream.ResultChan() // the program has made its first object
-		require.True(t, open)
-		require.NoError(t, p.Signal(os.Interrupt))
-	}, "timeline", "-kubeconfig", kubeconfig)
+		select {
+		case <-deleting: // the program has made its objects, and waits for the answer
+			require.NoError(t, p.Signal(os.Interrupt))
+		case <-time.After(30 * time.Second):
+			late = true
+			require.NoError(t, p.Kill())
+		}
+	}, "timeline", "-kubeconfig", slow)
+	if late {
+		t.Errorf("the program has not come to its first DELETE in 30 s, and was killed; stderr: %q", stderr)
+		return
+	}
 	assert.Equal(t, chapter.ExitInterrupted, code)
 	assert.Contains(t, stderr, "06-workqueue: interrupted: ")
 	assert.Equal(t, 1, strings.Count(stderr, "\n"), "one line: %s", stderr)

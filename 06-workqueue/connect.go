@@ -59,7 +59,7 @@ func connect(flags chapter.Flags) (*connection, error) {
 
 	// RESTClientFor would send none, and the server's logs and managedFields would say "Go-http-client".
 	config.UserAgent = rest.DefaultKubernetesUserAgent()
-	// The default, 5 requests a second after a burst of 10, would slow these steps down. The step "config" shows it.
+	// The default, 5 requests a second after a burst of 10, would slow these steps down. Chapter 01's step "config" shows it.
 	config.QPS, config.Burst = 50, 100
 	return &connection{config: config, context: name, namespace: namespace}, nil
 }

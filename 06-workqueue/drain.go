@@ -81,7 +81,7 @@ func drainWaitsForWorkers(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// A cook is a program with a queue: a producer that puts keys in, and workers.
+// A cook is a program with a queue and workers. Nobody puts keys in: they are there from the start.
 type cook struct {
 	queue   keyQueue
 	started chan string   // what a worker has begun with
@@ -146,7 +146,8 @@ func (c *cook) print(out io.Writer) {
 	fmt.Fprintf(out, "%s; in the queue: %d\n", end, c.queue.Len())
 }
 
-// stopWell stops whoever puts keys in, then the queue, then waits for the workers, and only then ends their context.
+// stopWell shuts the queue down, then waits for the workers, and only then ends their context. Whoever puts keys in would have
+// to be stopped before all that: see timeline's stop.
 func stopWell(ctx context.Context, out io.Writer) error {
 	c := newCook("tea", "eggs")
 	workContext, cancel := context.WithCancel(context.WithoutCancel(ctx)) // not the context that Ctrl-C ends

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"io"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -9,9 +12,12 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	listerscorev1 "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
+	"k8s.io/klog/v2"
+	"k8s.io/klog/v2/textlogger"
 	"k8s.io/utils/clock"
 	clocktesting "k8s.io/utils/clock/testing"
 )
@@ -189,20 +195,36 @@ func TestRetriesCountsDelays(t *testing.T) {
 	assert.Zero(t, provider.adds.Load())
 }
 
-// firstProvider is the provider of this process: there is one, and none that comes later.
-var firstProvider = sync.OnceValue(func() *counting {
-	provider := &counting{}
+// firstProvider is the provider of this process: there is one, and none that comes later. asked is how often it was called
+// for a queue that was there before it.
+var firstProvider = sync.OnceValues(func() (provider *counting, asked int32) {
+	provider = &counting{}
+	early := newCounted("early", nil)
+	defer early.ShutDown()
 	workqueue.SetProvider(provider)
-	return provider
+	early.Add("tea")
+	return provider, provider.made.Load() + provider.adds.Load() + provider.depth.Load()
 })
 
 func TestSetProviderOnce(t *testing.T) {
-	first, second := firstProvider(), &counting{}
+	first, _ := firstProvider()
+	second := &counting{}
 	workqueue.SetProvider(second) // ignored, silently
 	before := first.made.Load()
 	defer newCounted("kitchen", nil).ShutDown()
 	assert.Equal(t, before+1, first.made.Load())
 	assert.Zero(t, second.made.Load())
+}
+
+// A queue takes its provider when it is made.
+func TestSetProviderTooLate(t *testing.T) {
+	first, asked := firstProvider()
+	assert.Zero(t, asked)
+	before := first.adds.Load()
+	queue := newCounted("late", nil)
+	defer queue.ShutDown()
+	queue.Add("tea")
+	assert.Equal(t, before+1, first.adds.Load(), "a queue that is made afterwards has it")
 }
 
 // tickerClock tells whether its tickers were stopped.
@@ -261,5 +283,54 @@ func TestDrainWaitsForDoneForEver(t *testing.T) {
 		queue.ShutDown()
 		synctest.Wait()
 		assert.True(t, returned, "ShutDown ends the waiting")
+	})
+}
+
+// ShutDown of a queue with delays does something once only. After that, nothing but Done ends ShutDownWithDrain.
+func TestShutDownSetsFreeOnlyOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		queue := newCounted("", nil)
+		queue.Add("tea")
+		_, _ = queue.Get()
+		queue.ShutDown()
+		returned := false
+		go func() { queue.ShutDownWithDrain(); returned = true }()
+		synctest.Wait()
+		queue.ShutDown()
+		synctest.Wait()
+		assert.False(t, returned)
+		queue.Done("tea")
+		synctest.Wait()
+		assert.True(t, returned)
+	})
+}
+
+func TestQueueCannotBeOpenedAgain(t *testing.T) {
+	queue := newCounted("", nil)
+	queue.ShutDown()
+	queue.Add("tea")
+	assert.Zero(t, queue.Len())
+	assert.True(t, queue.ShuttingDown())
+	_, shutdown := queue.Get()
+	assert.True(t, shutdown)
+}
+
+// A worker's panic is logged, and then ends the program all the same.
+func TestHandleCrash(t *testing.T) {
+	var logged bytes.Buffer
+	ctx := klog.NewContext(t.Context(), textlogger.NewLogger(textlogger.NewConfig(textlogger.Output(&logged))))
+	assert.PanicsWithValue(t, "no eggs", func() {
+		defer utilruntime.HandleCrashWithContext(ctx)
+		panic("no eggs")
+	})
+	assert.Contains(t, logged.String(), "no eggs")
+}
+
+// If the informer does not start, the queue's goroutines end all the same: one that stays is a deadlock in this bubble.
+func TestTimelineEndsItsQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(quiet(t))
+		cancel()
+		require.ErrorIs(t, timeline(ctx, newFake(), labNamespace, io.Discard), context.Canceled)
 	})
 }

@@ -41,6 +41,8 @@ func metrics(ctx context.Context, out io.Writer) error {
 			return nil
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-time.After(10 * time.Second):
+			return fmt.Errorf("the queue has not looked at its unfinished work for 10 s, at %s of its clock", now)
 		}
 	}}); err != nil {
 		return err

@@ -155,8 +155,8 @@ func printBucket(out io.Writer) {
 		switch key {
 		case 1, 100: // the backoff's; there are tokens
 			fmt.Fprintf(out, "key %3d waits %s (built by hand: %s)\n", key, delay, same)
-		case 110, 150, 200: // the bucket's; some microseconds have passed on this machine's clock, so round
-			fmt.Fprintf(out, "key %3d waits %s (built by hand: %s)\n", key, delay.Round(time.Second), same.Round(time.Second))
+		case 110, 150, 200: // the bucket's; some of the wait has passed on this machine's clock, so round up
+			fmt.Fprintf(out, "key %3d waits %s (built by hand: %s)\n", key, roundUp(delay), roundUp(same))
 		}
 	}
 	limiter.Forget(200)
@@ -164,3 +164,6 @@ func printBucket(out io.Writer) {
 	fmt.Fprintf(out, "key 201, a backoff without a bucket: %s\n",
 		workqueue.NewTypedItemExponentialFailureRateLimiter[int](5*time.Millisecond, 1000*time.Second).When(201))
 }
+
+// roundUp rounds up to a second: a wait for the bucket's token gets shorter while the program runs, and never longer.
+func roundUp(d time.Duration) time.Duration { return (d + time.Second - 1).Truncate(time.Second) }

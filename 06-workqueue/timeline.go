@@ -38,14 +38,14 @@ func timeline(ctx context.Context, client kubernetes.Interface, namespace string
 		queue:  newOrderQueue(),
 		trace:  newTrace(),
 	}
+	var workers sync.WaitGroup
+	// The last defer runs first: nothing new comes in, then nothing new is handed out, then whoever still works is waited for.
+	defer workers.Wait()
+	defer k.queue.ShutDown()
 	stop, err := k.listen(ctx, client, namespace)
 	if err != nil {
 		return err
 	}
-	var workers sync.WaitGroup
-	// The order matters: first nothing new comes in, then nothing new is handed out, then whoever still works is waited for.
-	defer workers.Wait()
-	defer k.queue.ShutDown()
 	defer stop()
 
 	fmt.Fprintln(out, "-- five events, and nobody works yet")

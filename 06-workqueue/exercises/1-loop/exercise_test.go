@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
@@ -40,6 +41,10 @@ func (r *recorder) Add(key cache.ObjectName) {
 func (r *recorder) AddRateLimited(key cache.ObjectName) {
 	r.calls = append(r.calls, "AddRateLimited")
 	r.Queue.AddRateLimited(key)
+}
+func (r *recorder) AddAfter(key cache.ObjectName, delay time.Duration) {
+	r.calls = append(r.calls, "AddAfter")
+	r.Queue.AddAfter(key, delay)
 }
 func (r *recorder) Forget(key cache.ObjectName) {
 	r.calls = append(r.calls, "Forget")
@@ -79,13 +84,21 @@ func TestStep1Done(t *testing.T) {
 	check(t, count(calls, "Done") == 1, "after a success", calls, "Done, once", ideaDone)
 	calls = process(t, errors.New("burnt"))
 	check(t, count(calls, "Done") == 1, "after a failure", calls, "Done, once, after a failure, too", ideaDone)
+
+	queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[cache.ObjectName]())
+	queue.ShutDown()
+	r := &recorder{Queue: queue}
+	if ProcessNext(t.Context(), r, func(context.Context, cache.ObjectName) error { return nil }) {
+		labtest.Unexpected(t, "the queue is empty and shut down, and ProcessNext returns true", "false", "there will be no more keys: the worker ends")
+	}
+	check(t, len(r.calls) == 0, "when the queue is empty and shut down", r.calls, "no call", "with shutdown, there is no key: Done is for what Get has handed out")
 }
 
 func TestStep2Retry(t *testing.T) {
 	calls := process(t, errors.New("burnt"))
-	check(t, count(calls, "AddRateLimited") == 1 && count(calls, "Add") == 0, "after a failure", calls, "AddRateLimited, and no Add", ideaRetry)
+	check(t, count(calls, "AddRateLimited") == 1 && count(calls, "Add")+count(calls, "AddAfter") == 0, "after a failure", calls, "AddRateLimited, and no Add", ideaRetry)
 	calls = process(t, nil)
-	check(t, count(calls, "AddRateLimited") == 0, "after a success", calls, "no retry", "what went well is not tried again")
+	check(t, count(calls, "AddRateLimited")+count(calls, "Add")+count(calls, "AddAfter") == 0, "after a success", calls, "no retry", "what went well is not tried again")
 }
 
 func TestStep3Forget(t *testing.T) {

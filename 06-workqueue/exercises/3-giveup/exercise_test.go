@@ -56,6 +56,11 @@ func TestStep1Limit(t *testing.T) {
 		}
 		labtest.Unexpected(t, seen, "4 times: once, and 3 retries", ideaLimit)
 	}
+	l, _ = newLoop(t)
+	l.MaxRetries = 1
+	if n := runs(l, errBurnt); n != 2 {
+		labtest.Unexpected(t, fmt.Sprintf("with MaxRetries = 1 it was worked on %d times", n), "twice: once, and 1 retry", ideaLimit)
+	}
 }
 
 func TestStep2Report(t *testing.T) {
