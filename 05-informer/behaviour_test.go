@@ -196,10 +196,11 @@ func TestBackPressure(t *testing.T) {
 			require.NoError(t, queue.Update(version("cup", "1")))
 		}
 		var added atomic.Bool
-		done := make(chan struct{})
+		began, done := make(chan struct{}), make(chan struct{})
 		require.NoError(t, queue.PopBatch(nil, func(any, bool) error {
 			go func() {
 				defer close(done)
+				close(began)
 				assert.NoError(t, queue.Update(version("cup", "2")))
 				added.Store(true)
 			}()
@@ -207,6 +208,7 @@ func TestBackPressure(t *testing.T) {
 				<-done // it would never come if it had to wait for us
 				return nil
 			}
+			<-began
 			for range 1000 {
 				runtime.Gosched()
 			}
