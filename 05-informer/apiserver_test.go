@@ -169,7 +169,7 @@ func TestCompactedEtcdOnCluster(t *testing.T) {
 	cluster := startOwnCluster(t)
 	s := newScene(t, cluster)
 	var informer cache.SharedIndexInformer
-	proxy, through, err := startProxy(cluster.config, func(r *http.Request) {
+	proxy, through, err := startProxy(t.Context(), cluster.config, func(r *http.Request) {
 		s.say("  request: %s", describeRequest(r, informer.LastSyncResourceVersion()))
 	})
 	require.NoError(t, err)
@@ -203,7 +203,7 @@ func TestCompactedEtcdOnCluster(t *testing.T) {
 	require.NoError(t, s.direct.CoreV1().Events(labNamespace).Delete(ctx, "news", metav1.DeleteOptions{}))
 	cluster.kill("etcd") // compacted when it starts; the API server runs on
 	cluster.waitReady(s.direct)
-	require.NoError(t, proxy.accept())
+	require.NoError(t, proxy.accept(ctx))
 	said := s.until(t, "  log:     Watch closed", "  log:     Listing and watching",
 		"  request: WATCH, all that is there first, from where it was", "  handler: delete, a tombstone: true")
 	assert.Contains(t, said, "  request: WATCH from where it was", "first it tried to go on")
@@ -221,5 +221,7 @@ func newScene(t *testing.T, cluster *ownCluster) *scene {
 		_, err := makePod(t.Context(), direct, labNamespace, name)
 		require.NoError(t, err)
 	}
-	return &scene{feed: newFeed(t.Context()), direct: direct, namespace: labNamespace, out: t.Output()}
+	feed := newFeed(t.Context())
+	feed.limit = 2 * time.Minute // a reflector's waits add up while a server restarts
+	return &scene{feed: feed, direct: direct, namespace: labNamespace, out: t.Output()}
 }

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -19,6 +20,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kruntime "k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/features"
 	"k8s.io/client-go/informers"
@@ -29,6 +31,8 @@ import (
 	"k8s.io/client-go/tools/cache"
 	fcache "k8s.io/client-go/tools/cache/testing"
 	"k8s.io/klog/v2"
+
+	"client-go-lab/internal/chapter"
 )
 
 // The tests of this file are about informers, and not about the steps: what the table "What happens when" in README.md
@@ -196,10 +200,11 @@ func TestBackPressure(t *testing.T) {
 			require.NoError(t, queue.Update(version("cup", "1")))
 		}
 		var added atomic.Bool
-		done := make(chan struct{})
+		began, done := make(chan struct{}), make(chan struct{})
 		require.NoError(t, queue.PopBatch(nil, func(any, bool) error {
 			go func() {
 				defer close(done)
+				close(began)
 				assert.NoError(t, queue.Update(version("cup", "2")))
 				added.Store(true)
 			}()
@@ -207,6 +212,7 @@ func TestBackPressure(t *testing.T) {
 				<-done // it would never come if it had to wait for us
 				return nil
 			}
+			<-began
 			for range 1000 {
 				runtime.Gosched()
 			}
@@ -250,6 +256,55 @@ func TestMutationDetector(t *testing.T) {
 	require.ErrorAs(t, err, new(*exec.ExitError))
 	assert.Contains(t, string(output), "CACHE *v1.Pod[0] ALTERED!")
 	assert.Contains(t, string(output), "panic: cache *v1.Pod modified")
+}
+
+// A refusal that is no 429 and no refused connection makes the reflector read everything again. Step relist shows a 503.
+func TestRefusedWatchRelists(t *testing.T) {
+	pods := schema.GroupResource{Resource: "pods"}
+	for _, refusal := range []*apierrors.StatusError{
+		apierrors.NewInternalError(errors.New("out of order")),
+		apierrors.NewForbidden(pods, "", errors.New("no role lets you")),
+		apierrors.NewNotFound(pods, ""),
+	} {
+		t.Run(string(refusal.ErrStatus.Reason), func(t *testing.T) {
+			t.Parallel()
+			_, kubeconfig := serve(t, "lab")
+			conn, err := connect(chapter.Flags{Kubeconfig: kubeconfig})
+			require.NoError(t, err)
+			var out strings.Builder
+			require.NoError(t, play(t.Context(), conn.config, labNamespace, nil, func(s *scene) {
+				s.paint("cup", "blue")
+				s.show(1)
+				s.cut(withStatus(refusal))
+				s.show(5)
+				s.showAny(2)
+			}, &out))
+			assert.Equal(t, `  handler: update cup: colour "blue"
+  log:     Watch close
+  request: WATCH from where it was
+  log:     Failed to watch
+  log:     Listing and watching
+  request: WATCH, all that is there first, from where it was
+  handler: update cup, to the same resourceVersion
+  handler: update pan, to the same resourceVersion
+`, out.String())
+		})
+	}
+}
+
+// With LIST, which is what the fake clientset leaves to an informer, a transform is called once for each object. Step
+// filter shows that it is twice with watch-list.
+func TestTransformOfAListIsCalledOnce(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var calls atomic.Int32
+	factory := informers.NewSharedInformerFactoryWithOptions(fake.NewClientset(version("cup", ""), version("pan", "")), 0,
+		informers.WithTransform(func(object any) (any, error) { calls.Add(1); return object, nil }))
+	defer factory.Shutdown()
+	defer cancel()
+	factory.Core().V1().Pods().Informer()
+	factory.StartWithContext(ctx)
+	require.NoError(t, factory.WaitForCacheSyncWithContext(ctx).AsError())
+	assert.EqualValues(t, 2, calls.Load())
 }
 
 // A factory starts what it was asked for before, and no more. What comes later waits for the next start.

@@ -88,10 +88,11 @@ func TestInterruptOnCluster(t *testing.T) {
 	stream, err := client.CoreV1().Pods(labNamespace).Watch(t.Context(), mine())
 	require.NoError(t, err)
 	defer stream.Stop()
+	ready := true
 	_, stderr, code := chaptertest.Command(t, func(p *os.Process) {
-		<-stream.ResultChan() // the program has made its first object
-		require.NoError(t, p.Signal(os.Interrupt))
+		ready = interruptAfter(t, p, stream.ResultChan()) // the program has made its first object
 	}, "relist", "-kubeconfig", kubeconfig)
+	require.True(t, ready, "made nothing in 30 s, and was killed; it said: %s", stderr)
 	assert.Equal(t, chapter.ExitInterrupted, code)
 	assert.Contains(t, stderr, "05-informer: interrupted: ")
 	assert.Equal(t, 1, strings.Count(stderr, "\n"), "one line: %s", stderr)

@@ -17,7 +17,7 @@ func version(name, resourceVersion string) *corev1.Pod {
 	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, ResourceVersion: resourceVersion}}
 }
 
-// deltaFIFO puts the same input into the queue that informers had until v0.35, and into the one they have now.
+// deltaFIFO puts the same input into the queue that informers had by default until v0.32, and into the one they have now.
 func deltaFIFO(_ context.Context, out io.Writer) error {
 	for _, play := range []struct {
 		title string

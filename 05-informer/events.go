@@ -121,12 +121,24 @@ func events(ctx context.Context, client kubernetes.Interface, namespace string, 
 
 // followPods prints what happens to the pods in a namespace, until Ctrl-C.
 func followPods(ctx context.Context, client kubernetes.Interface, namespace string, out io.Writer) error {
+	// An informer that may not list, or that nobody answers, tries for ever. So ask once without one.
+	if _, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{Limit: 1}); err != nil {
+		return fmt.Errorf("list pods in %s: %w", namespace, err)
+	}
 	feed := newFeed(ctx)
 	factory := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(namespace))
 	defer factory.Shutdown() // ctx ends with Ctrl-C, and the informer with it
-	handler, err := printPods(factory.Core().V1().Pods().TypedInformer(), feed.say)
+	pods := factory.Core().V1().Pods().TypedInformer()
+	handler, err := printPods(pods, feed.say)
 	if err != nil {
 		return fmt.Errorf("register a handler for pods: %w", err)
+	}
+	// What goes wrong later. Without this function the informer would only log it.
+	err = pods.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
+		feed.say("not now: %v; the informer tries again", err)
+	})
+	if err != nil {
+		return fmt.Errorf("set the handler for errors: %w", err)
 	}
 	factory.StartWithContext(ctx)
 	go func() {

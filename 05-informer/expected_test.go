@@ -154,6 +154,15 @@ calls: handler without, nobody has it           0      2
   request: WATCH from where it was
   log:     Watch failed - backing off
   request: WATCH from where it was
+-- 503, unavailable
+  handler: update cup: colour "blue"
+  log:     Watch close
+  request: WATCH from where it was
+  log:     Failed to watch
+  log:     Listing and watching
+  request: WATCH, all that is there first, from where it was
+  handler: update cup, to the same resourceVersion
+  handler: update pan, to the same resourceVersion
 -- 410, too old; cup is deleted meanwhile
   handler: update cup: colour "blue"
   log:     Watch close

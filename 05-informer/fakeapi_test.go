@@ -103,7 +103,7 @@ func (a *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if query.Get("watch") != "" {
-		a.watch(w, r, t)
+		a.watch(w, r, t, kind)
 		return
 	}
 	body, err := a.answer(r, t, kind)
@@ -227,7 +227,7 @@ func kindOf(definition *unstructured.Unstructured) string {
 	return kind
 }
 
-// setDefinition begins or ends to serve the resource of a CustomResourceDefinition.
+// setDefinition begins or ends to serve the resource of a CustomResourceDefinition. The caller holds the lock.
 func (a *fakeAPI) setDefinition(definition *unstructured.Unstructured, kind string) {
 	plural, group, _ := strings.Cut(definition.GetName(), ".")
 	a.kinds["/apis/"+group+"/v1/"+plural] = kind
@@ -326,13 +326,13 @@ func merge(object, patch map[string]any) {
 }
 
 // watch serves a watch until its time is over, or its client is gone.
-func (a *fakeAPI) watch(w http.ResponseWriter, r *http.Request, t target) {
+func (a *fakeAPI) watch(w http.ResponseWriter, r *http.Request, t target, kind string) {
 	query := r.URL.Query()
 	matches := matcher(r)
 	w.Header().Set("Content-Type", "application/json")
 	flusher := w.(http.Flusher)
-	send := func(kind string, object any) {
-		data, err := json.Marshal(map[string]any{"type": kind, "object": object})
+	send := func(event string, object any) {
+		data, err := json.Marshal(map[string]any{"type": event, "object": object})
 		if err != nil {
 			panic(http.ErrAbortHandler)
 		}
@@ -340,7 +340,7 @@ func (a *fakeAPI) watch(w http.ResponseWriter, r *http.Request, t target) {
 		flusher.Flush()
 	}
 	bookmark := func(version int64, initial bool) {
-		object := &unstructured.Unstructured{Object: map[string]any{"kind": a.kinds[t.kind], "apiVersion": t.gv}}
+		object := &unstructured.Unstructured{Object: map[string]any{"kind": kind, "apiVersion": t.gv}}
 		if metadataOnly(r) {
 			object = shape(r, object)
 			object.Object["metadata"] = map[string]any{}

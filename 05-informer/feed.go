@@ -10,7 +10,7 @@ import (
 )
 
 // errNotSynced says what may be wrong. The informer itself says nothing: it tries for ever.
-var errNotSynced = errors.New("nothing in 30 s: is the kind there, and may you list and watch it? (kubectl auth can-i watch pods)")
+var errNotSynced = errors.New("nothing in 30 s: does the server answer, is the kind there, and may you list and watch it? (kubectl auth can-i watch pods)")
 
 // soon limits a wait for caches and handlers.
 func soon(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -21,9 +21,12 @@ func soon(ctx context.Context) (context.Context, context.CancelFunc) {
 type feed struct {
 	ctx   context.Context // ends the waiting on both sides
 	lines chan string
+	limit time.Duration // of the wait for one line
 }
 
-func newFeed(ctx context.Context) *feed { return &feed{ctx: ctx, lines: make(chan string, 1000)} }
+func newFeed(ctx context.Context) *feed {
+	return &feed{ctx: ctx, lines: make(chan string, 1000), limit: 30 * time.Second}
+}
 
 // say is for handlers. It does not hold the informer up, unless a thousand lines wait already.
 func (f *feed) say(format string, args ...any) {
@@ -66,13 +69,13 @@ func (f *feed) printSorted(out io.Writer, n int, prefix string) error {
 }
 
 func (f *feed) next() (string, error) {
-	limit := time.NewTimer(30 * time.Second)
+	limit := time.NewTimer(f.limit)
 	defer limit.Stop()
 	select {
 	case line := <-f.lines:
 		return line, nil
 	case <-limit.C:
-		return "", fmt.Errorf("waited 30 s for a handler to be called, and it was not: does the API server still answer?")
+		return "", fmt.Errorf("waited %s for a handler to be called, and it was not: does the API server still answer?", f.limit)
 	case <-f.ctx.Done():
 		return "", fmt.Errorf("wait for a handler to be called: %w", context.Cause(f.ctx))
 	}

@@ -40,7 +40,7 @@ func fresh(ctx context.Context, config *rest.Config, namespace string, out io.Wr
 	if err != nil {
 		return err
 	}
-	proxy, through, err := startProxy(config, func(*http.Request) {})
+	proxy, through, err := startProxy(ctx, config, func(*http.Request) {})
 	if err != nil {
 		return err
 	}

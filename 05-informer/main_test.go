@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -11,12 +12,16 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"client-go-lab/internal/chapter"
 	"client-go-lab/internal/chaptertest"
+	"client-go-lab/internal/labtest"
 )
 
 func TestMain(m *testing.M) {
@@ -143,14 +148,28 @@ func TestInterrupt(t *testing.T) {
 		}
 	}
 	kubeconfig := serveAPI(t, api, "lab")
-	_, stderr, code := chaptertest.Command(t, func(p *os.Process) {
-		<-made
-		require.NoError(t, p.Signal(os.Interrupt))
-	}, "events", "-kubeconfig", kubeconfig)
+	ready := true
+	_, stderr, code := chaptertest.Command(t, func(p *os.Process) { ready = interruptAfter(t, p, made) }, "events", "-kubeconfig", kubeconfig)
+	require.True(t, ready, "made nothing in 30 s, and was killed; it said: %s", stderr)
 	assert.Equal(t, chapter.ExitInterrupted, code)
 	assert.Contains(t, stderr, "05-informer: interrupted: ")
 	assert.Equal(t, 1, strings.Count(stderr, "\n"), "one line: %s", stderr)
 	assert.Empty(t, api.names(), "left behind")
+}
+
+// interruptAfter interrupts a program after something has happened. If that does not happen, it kills the program.
+func interruptAfter[T any](t *testing.T, p *os.Process, happened <-chan T) bool {
+	t.Helper()
+	limit := time.NewTimer(30 * time.Second)
+	defer limit.Stop()
+	select {
+	case <-happened:
+		assert.NoError(t, p.Signal(os.Interrupt))
+		return true
+	case <-limit.C:
+		assert.NoError(t, p.Kill())
+		return false
+	}
 }
 
 func TestLeftoversOfAnEarlierRun(t *testing.T) {
@@ -185,9 +204,11 @@ func TestFollow(t *testing.T) {
 	out := &chaptertest.CancelAt{Word: "delete  client-go-lab/cup\n", Cancel: cancel}
 	synced := &chaptertest.CancelAt{Word: "synced:", Cancel: func() {}}
 	var once sync.Once
+	done := make(chan struct{})
 	synced.Cancel = func() {
 		once.Do(func() {
 			go func() {
+				defer close(done)
 				_, err := makePod(t.Context(), client, labNamespace, "cup")
 				assert.NoError(t, err)
 				assert.NoError(t, dropPod(t.Context(), client, labNamespace, "cup"))
@@ -196,9 +217,70 @@ func TestFollow(t *testing.T) {
 	}
 	var stderr bytes.Buffer
 	code := contents().Main(ctx, []string{"events", "-follow", "-n", labNamespace, "-kubeconfig", kubeconfig}, tee{synced, out}, &stderr)
-	assert.Zero(t, code, stderr.String())
+	require.Zero(t, code, stderr.String())
+	require.Contains(t, synced.String(), "synced:")
+	<-done
 	assert.Contains(t, out.String(), "add     client-go-lab/cup (new)\n")
 	assert.Empty(t, api.names())
+}
+
+// What events -follow says when it hears of no pods.
+func TestFollowSaysWhatIsWrong(t *testing.T) {
+	chaptertest.Isolate(t)
+	forbid := func(isForbidden func(*http.Request) bool) (kubeconfig string) {
+		api := newFakeAPI()
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if isForbidden(r) {
+				labtest.SendError(w, apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "", errors.New("no role lets you")))
+				return
+			}
+			api.ServeHTTP(w, r)
+		}))
+		t.Cleanup(server.Close)
+		return chaptertest.Kubeconfig(t, "prod", server.URL)
+	}
+	dead := httptest.NewServer(nil)
+	dead.Close()
+	isWatch := func(r *http.Request) bool { return r.URL.Query().Has("watch") }
+	for _, c := range []struct {
+		what, kubeconfig string
+		code             int
+		stdout, stderr   string
+	}{
+		{"a dead server", chaptertest.Kubeconfig(t, "prod", dead.URL), chapter.ExitFailed, "", "no answer from " + dead.URL},
+		{"no list", forbid(func(r *http.Request) bool { return !isWatch(r) }), chapter.ExitFailed, "", "no role lets you"},
+		{"no watch", forbid(isWatch), 0, "no role lets you; the informer tries again\n", ""},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			out := &chaptertest.CancelAt{Word: "; the informer tries again\n", Cancel: cancel}
+			var stderr bytes.Buffer
+			code := contents().Main(ctx, []string{"events", "-follow", "-kubeconfig", c.kubeconfig}, out, &stderr)
+			assert.Equal(t, c.code, code)
+			assert.Contains(t, out.String(), c.stdout)
+			assert.Contains(t, stderr.String(), c.stderr)
+		})
+	}
+}
+
+// The proxy has the credentials of a kubeconfig, and no door: it lets nobody write.
+func TestProxyOnlyReads(t *testing.T) {
+	api, kubeconfig := serve(t, "lab")
+	conn, err := connect(chapter.Flags{Kubeconfig: kubeconfig})
+	require.NoError(t, err)
+	proxy, through, err := startProxy(t.Context(), conn.config, func(*http.Request) {})
+	require.NoError(t, err)
+	defer proxy.refuse()
+	client, err := newClient(through)
+	require.NoError(t, err)
+	_, err = client.CoreV1().Pods(labNamespace).List(t.Context(), mine())
+	require.NoError(t, err)
+	_, err = makePod(t.Context(), client, labNamespace, "cup")
+	assert.True(t, apierrors.IsMethodNotSupported(err), "%v", err)
+	err = dropPod(t.Context(), client, labNamespace, "cup")
+	assert.True(t, apierrors.IsMethodNotSupported(err), "%v", err)
+	assert.Equal(t, []string{"GET /api/v1/namespaces/" + labNamespace + "/pods"}, api.requests)
 }
 
 // tee writes to two writers.

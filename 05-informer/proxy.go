@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -11,13 +12,16 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"sync"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/rest"
 )
 
 // proxy is an HTTP server between an informer and the API server. It passes everything on, counts it, and breaks what it
-// is told to break. Nothing in it belongs into a program of yours.
+// is told to break. Nothing in it belongs into a program of yours: whoever finds its port is served with your credentials.
+// It is open on this machine only, for as long as the step runs, and passes nothing on but GET.
 type proxy struct {
 	address string
 	passOn  http.Handler
@@ -32,7 +36,7 @@ type proxy struct {
 }
 
 // startProxy starts a proxy in front of the API server, and returns it with a Config that leads to it.
-func startProxy(config *rest.Config, heard func(*http.Request)) (*proxy, *rest.Config, error) {
+func startProxy(ctx context.Context, config *rest.Config, heard func(*http.Request)) (*proxy, *rest.Config, error) {
 	transport, err := rest.TransportFor(config) // with the credentials
 	if err != nil {
 		return nil, nil, fmt.Errorf("make a transport for %s: %w", config.Host, err)
@@ -50,7 +54,7 @@ func startProxy(config *rest.Config, heard func(*http.Request)) (*proxy, *rest.C
 		ErrorLog:       log.New(io.Discard, "", 0),
 		ModifyResponse: func(r *http.Response) error { r.Body = &valve{r.Body, p, r.Request.Context()}; return nil },
 	}
-	if err := p.accept(); err != nil {
+	if err := p.accept(ctx); err != nil {
 		return nil, nil, err
 	}
 	through := rest.AnonymousClientConfig(config)
@@ -60,8 +64,9 @@ func startProxy(config *rest.Config, heard func(*http.Request)) (*proxy, *rest.C
 }
 
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet {
-		p.passOn.ServeHTTP(w, r)
+	if r.Method != http.MethodGet { // lists and watches are all that an informer sends
+		w.Header().Set("Allow", http.MethodGet)
+		http.Error(w, "this proxy only reads", http.StatusMethodNotAllowed)
 		return
 	}
 	p.heard(r)
@@ -121,10 +126,15 @@ func (p *proxy) refuse() {
 	p.cut()
 }
 
-func (p *proxy) accept() error {
-	listener, err := net.Listen("tcp", p.address)
+func (p *proxy) accept(ctx context.Context) error {
+	var listener net.Listener
+	var busy error // somebody else may have the port for a moment
+	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, 5*time.Second, true, func(context.Context) (bool, error) {
+		listener, busy = net.Listen("tcp", p.address)
+		return busy == nil, nil
+	})
 	if err != nil {
-		return fmt.Errorf("listen on this machine: %w", err)
+		return fmt.Errorf("listen on this machine: %w", errors.Join(err, busy))
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -37,6 +37,7 @@ type scene struct {
 var (
 	gone = apierrors.NewResourceExpired("too old resource version")
 	busy = apierrors.NewTooManyRequests("later, please", 0)
+	down = apierrors.NewServiceUnavailable("later, please")
 	old  = apierrors.NewInvalid(schema.GroupKind{Kind: "ListOptions"}, "", nil)
 )
 
@@ -49,7 +50,7 @@ func relist(ctx context.Context, config *rest.Config, namespace string, out io.W
 	}{
 		{"start", nil, nil},
 		{"start, with a server that knows no watch-list", func(s *scene) { s.proxy.answerNext(withStatus(old)) }, nil},
-		{"the server ends the watch", func(s *scene) { s.proxy.end("3") }, func(s *scene) {
+		{"the server ends the watch", func(s *scene) { s.proxy.end("6") }, func(s *scene) {
 			s.waitForBookmark()
 			s.show(2)
 		}},
@@ -66,7 +67,7 @@ func relist(ctx context.Context, config *rest.Config, namespace string, out io.W
 			s.proxy.refuse()
 			s.drop("cup")
 			s.show(2)
-			s.do(s.proxy.accept)
+			s.do(func() error { return s.proxy.accept(s.ctx) })
 			s.show(3)
 		}},
 		{"429, too many requests", nil, func(s *scene) {
@@ -74,6 +75,13 @@ func relist(ctx context.Context, config *rest.Config, namespace string, out io.W
 			s.show(1)
 			s.cut(withStatus(busy))
 			s.show(4)
+		}},
+		{"503, unavailable", nil, func(s *scene) {
+			s.paint("cup", "blue")
+			s.show(1)
+			s.cut(withStatus(down))
+			s.show(5)
+			s.showAny(2)
 		}},
 		{"410, too old; cup is deleted meanwhile", nil, func(s *scene) {
 			s.paint("cup", "blue")
@@ -121,7 +129,7 @@ func play(ctx context.Context, config *rest.Config, namespace string, before, th
 	ctx, cancel := context.WithCancel(ctx)
 	s := &scene{feed: newFeed(ctx), direct: direct, namespace: namespace, out: out}
 	var informer informersv1.PodIndexInformer
-	proxy, through, err := startProxy(config, func(r *http.Request) {
+	proxy, through, err := startProxy(ctx, config, func(r *http.Request) {
 		s.say("  request: %s", describeRequest(r, informer.LastSyncResourceVersion()))
 	})
 	if err != nil {

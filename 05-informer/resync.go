@@ -50,7 +50,7 @@ func resync(ctx context.Context, config *rest.Config, namespace string, out io.W
 		}
 	}
 	var requests atomic.Int32
-	proxy, through, err := startProxy(config, func(*http.Request) { requests.Add(1) })
+	proxy, through, err := startProxy(ctx, config, func(*http.Request) { requests.Add(1) })
 	if err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func resync(ctx context.Context, config *rest.Config, namespace string, out io.W
 	}
 	row("", "resync", "relist")
 	row("requests", resyncRequests, relistRequests)
-	row("calls: handler with resync", 2, 2+len(asked.relist))
+	row("calls: handler with resync", 2, 2+len(asked.relist)) // 2: the resync that was waited for; there have been more
 	row("calls: handler without, the other has it", len(unasked.resync), len(unasked.relist))
 	row("calls: handler without, nobody has it", len(other.resync), 2+len(other.relist))
 	return nil

@@ -30,7 +30,7 @@ func sharing(ctx context.Context, config *rest.Config, namespace string, out io.
 		return err
 	}
 	var requests atomic.Int32
-	proxy, through, err := startProxy(config, func(*http.Request) { requests.Add(1) })
+	proxy, through, err := startProxy(ctx, config, func(*http.Request) { requests.Add(1) })
 	if err != nil {
 		return err
 	}

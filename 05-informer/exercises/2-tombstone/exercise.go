@@ -41,7 +41,8 @@ func keyOf(obj any) (cache.ObjectName, error) {
 	return cache.ObjectToName(obj)
 }
 
-// left tells which node a deleted pod has left, and forgets the pod. A pod that nobody has seen is no news.
+// left tells which node a deleted pod has left, and forgets the pod. A pod that nobody has seen is no news,
+// and neither is one that was on no node.
 func (g *Guests) left(key cache.ObjectName) {
 	// TODO 2: the object is gone, but you have noted its node yourself, under its key
 	g.Tell(key.String() + " has left")

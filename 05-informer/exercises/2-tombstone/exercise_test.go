@@ -102,6 +102,13 @@ func TestStep2Left(t *testing.T) {
 		g.left(key)
 	}), "shop/cup has left shelf", "forget what is gone: else your map grows for ever, and tells old news")
 	check(t, said(func(tell func(string)) {
+		g := &Guests{Tell: tell}
+		g.Saw(pod("cup", "")) // the scheduler has not found a node yet
+		g.left(key)
+		g.Saw(pod("cup", "shelf"))
+		g.left(key)
+	}), "shop/cup has left shelf", "a pod that was on no node has left none: that is no news")
+	check(t, said(func(tell func(string)) {
 		(&Guests{Tell: tell}).left(key)
 	}), "nothing", "a delete need not be of something that the handler was told of")
 }

@@ -300,6 +300,32 @@ func TestStep4Paint(t *testing.T) {
 	})
 }
 
+// A write in the middle is refused. Who then tries again has to wait for what was written before.
+func TestStep4HalfWay(t *testing.T) {
+	inShop(t, func(t *testing.T, ctx context.Context, s *shop, k *Keeper) {
+		for range 3 {
+			if _, err := s.Create(ctx, newCup(), metav1.CreateOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Minute) // the bubble's clock: all events are there
+		synctest.Wait()
+		for _, try := range []struct {
+			refused, writes int
+			fails           bool
+			want            string
+		}{
+			{2, 2, true, "2 writes, and the error"},
+			{0, 2, false, "2 writes, of the cups that are not blue yet, and no error"},
+		} {
+			s.writes, s.refused = 0, try.refused
+			if err := k.Paint(ctx, "blue"); (err != nil) != try.fails || s.writes != try.writes {
+				labtest.Unexpected(t, fmt.Sprintf("Paint(blue), with write %d refused (0: none): %d writes; error: %v", try.refused, s.writes, err), try.want, ideaEach)
+			}
+		}
+	})
+}
+
 // The same on a real API server.
 func TestStep4RealServer(t *testing.T) {
 	config := rest.CopyConfig(labtest.Cluster(t))

@@ -43,14 +43,15 @@ func keyOf(obj any) (cache.ObjectName, error) {
 	// lab:end
 }
 
-// left tells which node a deleted pod has left, and forgets the pod. A pod that nobody has seen is no news.
+// left tells which node a deleted pod has left, and forgets the pod. A pod that nobody has seen is no news,
+// and neither is one that was on no node.
 func (g *Guests) left(key cache.ObjectName) {
 	// lab:begin 2 the object is gone, but you have noted its node yourself, under its key
-	node, seen := g.node[key]
-	if !seen {
+	node := g.node[key]
+	delete(g.node, key)
+	if node == "" {
 		return
 	}
-	delete(g.node, key)
 	g.Tell(key.String() + " has left " + node)
 	// lab:stub g.Tell(key.String() + " has left")
 	// lab:end

@@ -48,13 +48,14 @@ func keyOf(obj any) (cache.ObjectName, error) {
 	return cache.MetaObjectToName(pod), nil
 }
 
-// left tells which node a deleted pod has left, and forgets the pod. A pod that nobody has seen is no news.
+// left tells which node a deleted pod has left, and forgets the pod. A pod that nobody has seen is no news,
+// and neither is one that was on no node.
 func (g *Guests) left(key cache.ObjectName) {
-	node, seen := g.node[key]
-	if !seen {
+	node := g.node[key]
+	delete(g.node, key)
+	if node == "" {
 		return
 	}
-	delete(g.node, key)
 	g.Tell(key.String() + " has left " + node)
 }
 
