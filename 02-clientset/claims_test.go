@@ -226,7 +226,7 @@ func jobsLeaveTheirPods(t *testing.T, client kubernetes.Interface) {
 			ObjectMeta: metav1.ObjectMeta{Labels: labels()},
 			Spec: corev1.PodSpec{
 				SchedulerName: "nobody", RestartPolicy: corev1.RestartPolicyNever,
-				Containers: []corev1.Container{{Name: "app", Image: "registry.k8s.io/pause:3.10"}},
+				Containers: []corev1.Container{{Name: "app", Image: "pause:3.10"}},
 			},
 		}},
 	}

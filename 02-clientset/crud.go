@@ -48,7 +48,7 @@ func newDeployment(name string, replicas int32) *appsv1.Deployment {
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{Labels: podLabels},
 				Spec: corev1.PodSpec{
-					Containers:                    []corev1.Container{{Name: "app", Image: "registry.k8s.io/pause:3.10"}},
+					Containers:                    []corev1.Container{{Name: "app", Image: "pause:3.10"}},
 					TerminationGracePeriodSeconds: &now,
 				},
 			},
@@ -81,7 +81,7 @@ func life(ctx context.Context, client kubernetes.Interface, namespace string, ou
 		if err != nil {
 			return err
 		}
-		deployment.Spec.Template.Spec.Containers[0].Image = "registry.k8s.io/pause:3.9"
+		deployment.Spec.Template.Spec.Containers[0].Image = "pause:3.9"
 		updated, err = deployments.Update(ctx, deployment, metav1.UpdateOptions{})
 		return err
 	})

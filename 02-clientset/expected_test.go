@@ -44,7 +44,7 @@ NewForConfigAndClient(as jane, my HTTP client): I am jane: false; I am still mys
 	"crud": {`-- create, get, update, delete
 created web; the server filled in: uid true, strategy "RollingUpdate", revisionHistoryLimit true
 got     web; kind "", apiVersion ""
-updated web; image registry.k8s.io/pause:3.9, generation 1, then 2
+updated web; image pause:3.9, generation 1, then 2
 deleted web
 -- generateName
 the prefix batch-: true, and 5 characters

@@ -165,7 +165,7 @@ func makePod(t *testing.T, client kubernetes.Interface) {
 		ObjectMeta: metav1.ObjectMeta{Name: "red", Labels: labels()},
 		Spec: corev1.PodSpec{
 			SchedulerName: "nobody",
-			Containers:    []corev1.Container{{Name: "app", Image: "registry.k8s.io/pause:3.10"}},
+			Containers:    []corev1.Container{{Name: "app", Image: "pause:3.10"}},
 		},
 	}
 	_, err := client.CoreV1().Pods(labNamespace).Create(t.Context(), pod, metav1.CreateOptions{})

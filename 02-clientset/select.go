@@ -66,7 +66,7 @@ func makePods(ctx context.Context, client kubernetes.Interface, namespace string
 			Spec: corev1.PodSpec{
 				SchedulerName: "nobody",
 				RestartPolicy: pod.policy,
-				Containers:    []corev1.Container{{Name: "app", Image: "registry.k8s.io/pause:3.10"}},
+				Containers:    []corev1.Container{{Name: "app", Image: "pause:3.10"}},
 			},
 		}
 		if _, err := client.CoreV1().Pods(namespace).Create(ctx, object, metav1.CreateOptions{}); err != nil {
