@@ -15,7 +15,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// want: Paint(blue), with write 0 refused (0: none): 0 writes; error: paint
+// want: the object has been modified
 // want: remember each write when it is done
 
 // Writer is what a Keeper writes with; client.CoreV1().ConfigMaps(namespace) is one.
