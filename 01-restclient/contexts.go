@@ -165,9 +165,9 @@ func mistakes(work, _ string, out io.Writer) error {
 // buildFromFlags calls the helper that most tutorials use. With two empty strings it tries in-cluster, and then gives up:
 // it never reads $KUBECONFIG or ~/.kube/config. It also warns through klog, which we turn off meanwhile.
 func buildFromFlags(work, _ string, out io.Writer) error {
-	defer klog.CaptureState().Restore()
 	klog.LogToStderr(false)
-	klog.SetOutput(io.Discard) // or klog would write files in the temporary directory instead
+	defer klog.LogToStderr(true) // the default. klog.CaptureState would restore all, and race with whoever logs
+	klog.SetOutput(io.Discard)   // or klog would write files in the temporary directory instead
 	restore, err := setenv("KUBECONFIG", work)
 	if err != nil {
 		return err
