@@ -2,7 +2,6 @@ package controller
 
 import (
 	"context"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -17,8 +16,8 @@ import (
 	"client-go-lab/07-controller/api/v1alpha1"
 )
 
-// This file is all that code-generator would write for Websites, as far as this controller needs it: a typed client, an
-// informer and a lister. The work is done by client-go's generic parts.
+// This file is what code-generator would write for Websites, as far as this controller needs it: a typed client and a
+// lister. The work is done by client-go's generic parts.
 
 // WebsiteClient is a client for the Websites of one namespace. *[gentype.ClientWithList] has these methods.
 type WebsiteClient interface {
@@ -70,22 +69,6 @@ func (c *Client) Websites(namespace string) WebsiteClient {
 	return gentype.NewClientWithList("websites", c.rest, parameterCodec, namespace,
 		func() *v1alpha1.Website { return &v1alpha1.Website{} },
 		func() *v1alpha1.WebsiteList { return &v1alpha1.WebsiteList{} })
-}
-
-// WebsiteInformer is a shared informer with handlers and indexes that are typed.
-type WebsiteInformer = cache.TypedSharedIndexInformer[*v1alpha1.Website]
-
-// NewWebsiteInformer makes an informer for the Websites of all namespaces.
-func NewWebsiteInformer(client WebsitesGetter, resync time.Duration) WebsiteInformer {
-	websites := client.Websites(metav1.NamespaceAll)
-	lw := cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, opts metav1.ListOptions) (runtime.Object, error) {
-			return websites.List(ctx, opts)
-		},
-		WatchFuncWithContext: websites.Watch,
-	}, client)
-	return cache.NewTypedSharedIndexInformer[*v1alpha1.Website](cache.NewSharedIndexInformerWithOptions(lw, &v1alpha1.Website{},
-		cache.SharedIndexInformerOptions{ResyncPeriod: resync, Indexers: cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc}}))
 }
 
 // WebsiteLister reads Websites from an informer's store. What it returns is shared: copy it before you change it.

@@ -51,6 +51,9 @@ type Options struct {
 	Recorder  events.EventRecorder // for users to read
 	Directory string               // the namespace of the directory of sites
 	Image     string               // the image of the web server
+
+	// Observe is told how each reconcile ended: "done", "conflict" or "error". It may be nil.
+	Observe func(result string)
 }
 
 // Controller keeps Websites. Make it with New, before its informers start.
@@ -60,6 +63,7 @@ type Controller struct {
 	recorder  events.EventRecorder
 	directory string
 	image     string
+	observe   func(result string)
 
 	informers        *Informers
 	websites         WebsiteLister
@@ -77,7 +81,7 @@ type Controller struct {
 // New makes a controller and registers its handlers.
 func New(opts Options) (*Controller, error) {
 	c := &Controller{
-		kube: opts.Kube, writer: opts.Websites, recorder: opts.Recorder, directory: opts.Directory, image: opts.Image,
+		kube: opts.Kube, writer: opts.Websites, recorder: opts.Recorder, directory: opts.Directory, image: opts.Image, observe: opts.Observe,
 		informers:        opts.Informers,
 		websites:         NewWebsiteLister(opts.Informers.websites.GetIndexer()),
 		configMapLister:  opts.Informers.configMaps.Lister(),
@@ -89,6 +93,9 @@ func New(opts Options) (*Controller, error) {
 			workqueue.TypedRateLimitingQueueConfig[cache.ObjectName]{Name: "websites"}),
 	}
 	c.reconcileOne = c.reconcile
+	if c.observe == nil {
+		c.observe = func(string) {}
+	}
 
 	websites, err1 := opts.Informers.websites.AddTypedEventHandler(cache.TypedResourceEventHandlerFuncs[*v1alpha1.Website]{
 		AddFunc:    func(website *v1alpha1.Website) { c.enqueue(website) },
@@ -227,12 +234,15 @@ func (c *Controller) processNextWorkItem(ctx context.Context) bool {
 	err := c.withoutPanic(ctx, key)
 	switch {
 	case err == nil:
+		c.observe("done")
 		c.queue.Forget(key)
 	case apierrors.IsConflict(err):
 		// Nothing is wrong: the cache was late. By the next try it will have caught up.
+		c.observe("conflict")
 		logger.V(2).Info("Trying again: something changed meanwhile", "reason", err)
 		c.queue.AddRateLimited(key)
 	default:
+		c.observe("error")
 		utilruntime.HandleErrorWithContext(ctx, err, "Cannot reconcile; trying again", "failures", c.queue.NumRequeues(key)+1)
 		c.queue.AddRateLimited(key)
 	}

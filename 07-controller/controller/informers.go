@@ -9,6 +9,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/informers"
 	appsinformers "k8s.io/client-go/informers/apps/v1"
 	coreinformers "k8s.io/client-go/informers/core/v1"
@@ -64,6 +65,22 @@ func (i *Informers) Start(ctx context.Context) {
 func (i *Informers) Wait() {
 	i.factory.Shutdown()
 	<-i.done
+}
+
+// WebsiteInformer is a shared informer with handlers and indexes that are typed.
+type WebsiteInformer = cache.TypedSharedIndexInformer[*v1alpha1.Website]
+
+// NewWebsiteInformer makes an informer for the Websites of all namespaces.
+func NewWebsiteInformer(client WebsitesGetter, resync time.Duration) WebsiteInformer {
+	websites := client.Websites(metav1.NamespaceAll)
+	lw := cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, opts metav1.ListOptions) (runtime.Object, error) {
+			return websites.List(ctx, opts)
+		},
+		WatchFuncWithContext: websites.Watch,
+	}, client)
+	return cache.NewTypedSharedIndexInformer[*v1alpha1.Website](cache.NewSharedIndexInformerWithOptions(lw, &v1alpha1.Website{},
+		cache.SharedIndexInformerOptions{ResyncPeriod: resync, Indexers: cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc}}))
 }
 
 // slim takes from an object what the controller never reads, before it gets into the cache. It may see an object twice.

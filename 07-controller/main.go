@@ -1,0 +1,84 @@
+// Chapter 07: a controller, with all that the earlier chapters were about.
+//
+// This file is the table of contents. The controller itself is in the package controller, its API in api/v1alpha1, and
+// the manifests for a cluster in config. run.go puts the program around it: flags, clients, leader election (election.go),
+// health and metrics (serve.go). The other steps are lessons, each in the file of its name: they run this controller, and
+// look at what it does.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/klog/v2"
+	"k8s.io/klog/v2/textlogger"
+
+	"client-go-lab/07-controller/controller"
+	"client-go-lab/internal/chapter"
+)
+
+func main() {
+	// client-go logs through the logger in the context, and without one through klog, on stderr. The lessons are quiet; the
+	// controller puts a logger of its own there.
+	ctx := klog.NewContext(context.Background(), klog.Logger{})
+	os.Exit(contents().Main(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func contents() chapter.Chapter {
+	var o options
+	var install bool
+	var verbosity int
+	return chapter.Chapter{
+		Dir:         "07-controller",
+		Title:       "Chapter 07, a controller: all of it.",
+		NoNamespace: true,
+		Steps: []chapter.Step{
+			{
+				Name: "controller", Summary: "runs the controller for Websites, until Ctrl-C",
+				Flags: func(set *flag.FlagSet) {
+					o.register(set)
+					set.BoolVar(&install, "install", true, "install the CRD and the namespace first, which stay; default true, false in a cluster, where manifests do it")
+					set.IntVar(&verbosity, "v", 0, "log more: 2 shows conflicts, 4 the lease; default 0: `N`")
+				},
+				Run: func(ctx context.Context, flags chapter.Flags, out io.Writer) error {
+					logger := textlogger.NewLogger(textlogger.NewConfig(textlogger.Output(os.Stderr), textlogger.Verbosity(verbosity)))
+					return runHere(klog.NewContext(ctx, logger), flags, o, install, out)
+				},
+			},
+		},
+	}
+}
+
+// runHere runs the controller on the cluster that the flags name, or, in a pod, on the pod's own.
+func runHere(ctx context.Context, flags chapter.Flags, o options, install bool, out io.Writer) error {
+	conn, err := connect(flags)
+	if err != nil {
+		return err
+	}
+	if conn.context != "" { // in a pod, its service account says what it may do
+		if err := chapter.Guard(conn.context, flags.Context != ""); err != nil {
+			return err
+		}
+	}
+	if install {
+		client, err1 := dynamic.NewForConfig(conn.config)
+		kube, err2 := kubernetes.NewForConfig(conn.config)
+		websites, err3 := controller.NewClient(conn.config)
+		if err := errors.Join(err1, err2, err3); err != nil {
+			return err
+		}
+		if err := makeNamespace(ctx, kube); err != nil {
+			return conn.explain(fmt.Errorf("make the namespace %s: %w", labNamespace, err))
+		}
+		if err := installCRD(ctx, client, websites, nil); err != nil {
+			return conn.explain(err)
+		}
+	}
+	return conn.explain(run(ctx, conn.config, o))
+}
