@@ -11,7 +11,7 @@ import (
 )
 
 func claim(size corev1.ResourceList) {
-	_ = corev1.PersistentVolumeClaimSpec{Resources: corev1.ResourceRequirements{Requests: size}} // want "value in struct literal"
+	_ = corev1.PersistentVolumeClaimSpec{Resources: corev1.ResourceRequirements{Requests: size}} // want "VolumeResourceRequirements value in struct literal"
 	_ = corev1.PersistentVolumeClaimSpec{Resources: corev1.VolumeResourceRequirements{Requests: size}}
 }
 

@@ -14,7 +14,7 @@ func oldWorker(workqueue.RateLimitingInterface) {}
 func worker(workqueue.TypedRateLimitingInterface[string]) {}
 
 func start() {
-	oldWorker(queue()) // want "as workqueue.RateLimitingInterface value in argument to oldWorker"
+	oldWorker(queue()) // want "does not implement workqueue.RateLimitingInterface (wrong type for method Add)"
 	worker(queue())
 }
 
