@@ -363,6 +363,47 @@ func TestGoneClients(t *testing.T) {
 	}
 }
 
+// TestDeprecated looks for the formal mark, which staticcheck reads, at what the table calls deprecated today.
+func TestDeprecated(t *testing.T) {
+	paths := map[string]string{
+		"wait":       "k8s.io/apimachinery/pkg/util/wait",
+		"cache":      "k8s.io/client-go/tools/cache",
+		"workqueue":  "k8s.io/client-go/util/workqueue",
+		"watchtools": "k8s.io/client-go/tools/watch",
+		"corev1":     "k8s.io/api/core/v1",
+		"metav1":     "k8s.io/apimachinery/pkg/apis/meta/v1",
+		"events":     "k8s.io/client-go/tools/events",
+		"fake":       "k8s.io/client-go/kubernetes/fake",
+	}
+	text := map[string]string{}
+	for _, row := range rows(section(t, read(t, "versions.md"), "### Deprecated, and what to write")) {
+		for _, name := range spans(row[1]) {
+			pkg, name, found := strings.Cut(name, ".")
+			require.True(t, found, pkg)
+			require.Contains(t, paths, pkg)
+			if text[pkg] == "" {
+				text[pkg] = source(t, paths[pkg])
+			}
+			name = name[strings.LastIndex(name, ".")+1:]
+			// The mark, the rest of the comment, and then the declaration.
+			declared := regexp.MustCompile(`// Deprecated:.*\n(?:\s*//.*\n)*\s*(?:func |type )?(?:\([^)]*\) )?` + name + `\b`)
+			require.Equal(t, !strings.HasSuffix(row[0], "only"), declared.MatchString(text[pkg]), "%s.%s", pkg, name)
+		}
+	}
+}
+
+// source returns what the files of a package say, one after the other.
+func source(t *testing.T, pkg string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(strings.TrimSpace(string(goList(t, "-f", "{{.Dir}}", pkg))), "*.go"))
+	require.NoError(t, err)
+	var all strings.Builder
+	for _, name := range files {
+		all.WriteString(read(t, name))
+	}
+	return all.String()
+}
+
 var want = regexp.MustCompile(`// want "(.*)"$`)
 
 // TestBroken compiles the old code in testdata/broken: each line that is marked with an error must have it, the rest,
