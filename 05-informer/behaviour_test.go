@@ -200,11 +200,10 @@ func TestBackPressure(t *testing.T) {
 			require.NoError(t, queue.Update(version("cup", "1")))
 		}
 		var added atomic.Bool
-		began, done := make(chan struct{}), make(chan struct{})
+		done := make(chan struct{})
 		require.NoError(t, queue.PopBatch(nil, func(any, bool) error {
 			go func() {
 				defer close(done)
-				close(began)
 				assert.NoError(t, queue.Update(version("cup", "2")))
 				added.Store(true)
 			}()
@@ -212,16 +211,25 @@ func TestBackPressure(t *testing.T) {
 				<-done // it would never come if it had to wait for us
 				return nil
 			}
-			<-began
-			for range 1000 {
-				runtime.Gosched()
-			}
+			require.Eventually(t, func() bool { return added.Load() || waitsForLock("cache.(*RealFIFO).Update") }, 10*time.Second, time.Millisecond)
 			assert.False(t, added.Load())
 			return nil
 		}))
 		<-done
 		assert.True(t, added.Load())
 	}
+}
+
+// waitsForLock says whether a goroutine waits for a lock in a function of such a name.
+func waitsForLock(function string) bool {
+	stacks := make([]byte, 1<<20)
+	for _, stack := range strings.Split(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
+		state, calls, _ := strings.Cut(stack, "\n")
+		if strings.Contains(state, "Mutex.") && strings.Contains(calls, function) {
+			return true
+		}
+	}
+	return false
 }
 
 // panickingHandler in the environment makes the test binary run an informer whose handler panics.
