@@ -21,23 +21,25 @@ import (
 
 // How long an informer waits before it tries again, whatever has gone wrong: 0.8 s, then twice as long, up to 30 s; each
 // wait is up to twice as long, at random. When two minutes have passed since it began to count, it begins anew.
+// Whoever sets a handler for errors hears of two of these six.
 func TestBackoff(t *testing.T) {
 	for _, c := range []struct {
 		what  string
 		list  error
 		watch func() (watch.Interface, error)
-		lists int // 0: as many as there are rounds
+		lists int  // 0: as many as there are rounds
+		told  bool // the error handler hears of it
 	}{
-		{"nothing can be listed", errors.New("no"), nil, 0},
-		{"nobody answers a watch", nil, func() (watch.Interface, error) { return nil, syscall.ECONNREFUSED }, 1},
-		{"a watch is too busy", nil, func() (watch.Interface, error) { return nil, busy }, 1},
-		{"a watch is refused", nil, func() (watch.Interface, error) { return nil, down }, 0},
+		{"nothing can be listed", errors.New("no"), nil, 0, true},
+		{"nobody answers a watch", nil, func() (watch.Interface, error) { return nil, syscall.ECONNREFUSED }, 1, false},
+		{"a watch is too busy", nil, func() (watch.Interface, error) { return nil, busy }, 1, false},
+		{"a watch is refused", nil, func() (watch.Interface, error) { return nil, down }, 0, true},
 		{"a watch says that it is too late", nil, func() (watch.Interface, error) {
 			w := watch.NewFakeWithChanSize(1, false)
 			w.Error(&gone.ErrStatus)
 			return w, nil
-		}, 0},
-		{"a watch ends at once", nil, func() (watch.Interface, error) { return watch.NewEmptyWatch(), nil }, 0},
+		}, 0, false},
+		{"a watch ends at once", nil, func() (watch.Interface, error) { return watch.NewEmptyWatch(), nil }, 0, false},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -48,7 +50,7 @@ func TestBackoff(t *testing.T) {
 						rounds = append(rounds, now)
 					}
 				}
-				lists := 0
+				lists, told := 0, 0
 				source := &cache.ListWatch{
 					ListWithContextFunc: func(context.Context, metav1.ListOptions) (kruntime.Object, error) {
 						round()
@@ -62,7 +64,7 @@ func TestBackoff(t *testing.T) {
 				}
 				informer := cache.NewSharedIndexInformerWithOptions(cache.ToListWatcherWithWatchListSemantics(source, fake.NewClientset()),
 					&corev1.Pod{}, cache.SharedIndexInformerOptions{})
-				require.NoError(t, informer.SetWatchErrorHandlerWithContext(func(context.Context, *cache.Reflector, error) {}))
+				require.NoError(t, informer.SetWatchErrorHandlerWithContext(func(context.Context, *cache.Reflector, error) { told++ }))
 				ctx, cancel := context.WithTimeout(klog.NewContext(t.Context(), klog.Logger{}), time.Hour) // of the bubble's clock
 				defer cancel()
 				informer.RunWithContext(ctx)
@@ -72,6 +74,7 @@ func TestBackoff(t *testing.T) {
 					c.lists = len(rounds)
 				}
 				assert.Equal(t, c.lists, lists)
+				assert.Equal(t, c.told, told > 0)
 				longest, anew := false, 0
 				wait, counting := 800*time.Millisecond, time.Duration(0)
 				for i, at := range rounds[:len(rounds)-1] {

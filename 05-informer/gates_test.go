@@ -25,6 +25,14 @@ func (g gates) Add(all map[features.Feature]features.FeatureSpec) error {
 	return nil
 }
 
+// history is one, too, and is told of older versions.
+type history map[features.Feature]features.VersionedSpecs
+
+func (h history) AddVersioned(all map[features.Feature]features.VersionedSpecs) error {
+	maps.Copy(h, all)
+	return nil
+}
+
 // What can be seen of a gate of the informer's: true if it is on.
 var gateEffects = map[features.Feature]func(*testing.T) bool{
 	features.AtomicFIFO:                   storeKnowsHowFarItIs,
@@ -37,6 +45,14 @@ func TestGates(t *testing.T) {
 	known := gates{}
 	require.NoError(t, features.AddFeaturesToExistingFeatureGates(known))
 	assert.True(t, known[features.InOrderInformers].LockToDefault) // TestQueue tries it
+	old := history{}
+	require.NoError(t, features.AddVersionedFeaturesToExistingFeatureGates(old))
+	queue := old[features.InOrderInformers]
+	require.Len(t, queue, 2)
+	assert.Equal(t, "1.33", queue[0].Version.String())
+	assert.True(t, queue[0].Default && !queue[0].LockToDefault, "the default since then")
+	assert.Equal(t, "1.36", queue[1].Version.String())
+	assert.True(t, queue[1].LockToDefault, "no way back since then")
 	for gate, effect := range gateEffects {
 		t.Run(string(gate), func(t *testing.T) {
 			assert.True(t, known[gate].Default)
