@@ -567,6 +567,18 @@ func TestIndexersMayComeLater(t *testing.T) {
 	assert.Len(t, found, 1)
 }
 
+// The keys of an index come sorted; nothing says that they have to.
+func TestIndexKeysAreSorted(t *testing.T) {
+	store := cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{"all": func(any) ([]string, error) { return []string{"here"}, nil }})
+	for i := range 100 {
+		require.NoError(t, store.Add(version(fmt.Sprint(i), "1")))
+	}
+	keys, err := store.IndexKeys("all", "here")
+	require.NoError(t, err)
+	assert.Len(t, keys, 100)
+	assert.True(t, slices.IsSorted(keys))
+}
+
 // Nothing lies between the goroutine that decodes and the one that takes: the channel has no buffer.
 func TestStreamIsUnbuffered(t *testing.T) {
 	stream := watch.NewStreamWatcher(endless{}, nil)
