@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -19,14 +20,18 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	kubelabels "k8s.io/apimachinery/pkg/labels"
 	kruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/dynamic/dynamicinformer"
 	"k8s.io/client-go/features"
 	"k8s.io/client-go/informers"
 	informersv1 "k8s.io/client-go/informers/core/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
+	listerscorev1 "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/metadata/metadatainformer"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/cache"
 	fcache "k8s.io/client-go/tools/cache/testing"
@@ -200,11 +205,10 @@ func TestBackPressure(t *testing.T) {
 			require.NoError(t, queue.Update(version("cup", "1")))
 		}
 		var added atomic.Bool
-		began, done := make(chan struct{}), make(chan struct{})
+		done := make(chan struct{})
 		require.NoError(t, queue.PopBatch(nil, func(any, bool) error {
 			go func() {
 				defer close(done)
-				close(began)
 				assert.NoError(t, queue.Update(version("cup", "2")))
 				added.Store(true)
 			}()
@@ -212,16 +216,25 @@ func TestBackPressure(t *testing.T) {
 				<-done // it would never come if it had to wait for us
 				return nil
 			}
-			<-began
-			for range 1000 {
-				runtime.Gosched()
-			}
+			require.Eventually(t, func() bool { return added.Load() || waitsForLock("cache.(*RealFIFO).Update") }, 10*time.Second, time.Millisecond)
 			assert.False(t, added.Load())
 			return nil
 		}))
 		<-done
 		assert.True(t, added.Load())
 	}
+}
+
+// waitsForLock says whether a goroutine waits for a lock in a function of such a name.
+func waitsForLock(function string) bool {
+	stacks := make([]byte, 1<<20)
+	for _, stack := range strings.Split(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
+		state, calls, _ := strings.Cut(stack, "\n")
+		if strings.Contains(state, "Mutex.") && strings.Contains(calls, function) {
+			return true
+		}
+	}
+	return false
 }
 
 // panickingHandler in the environment makes the test binary run an informer whose handler panics.
@@ -310,7 +323,8 @@ func TestTransformOfAListIsCalledOnce(t *testing.T) {
 // A factory starts what it was asked for before, and no more. What comes later waits for the next start.
 func TestStartKnowsOnlyWhatWasAskedFor(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	factory := informers.NewSharedInformerFactoryWithOptions(fake.NewClientset(version("cup", "")), 0)
+	client := fake.NewClientset(version("cup", ""))
+	factory := informers.NewSharedInformerFactoryWithOptions(client, 0)
 	defer factory.Shutdown()
 	defer cancel()
 	pods := factory.Core().V1().Pods()
@@ -324,6 +338,15 @@ func TestStartKnowsOnlyWhatWasAskedFor(t *testing.T) {
 	require.NoError(t, factory.WaitForCacheSyncWithContext(ctx).AsError())
 	_, err = lister.Pods("").Get("cup")
 	assert.NoError(t, err)
+
+	factory.StartWithContext(ctx) // once more: what runs is left alone
+	client.ClearActions()
+	factory.Core().V1().ConfigMaps().Informer()
+	factory.StartWithContext(ctx)
+	require.NoError(t, factory.WaitForCacheSyncWithContext(ctx).AsError())
+	for _, action := range client.Actions() {
+		assert.Equal(t, "configmaps", action.GetResource().Resource)
+	}
 }
 
 // Shutdown waits for informers to end. It does not end them.
@@ -449,6 +472,143 @@ func TestShortestResync(t *testing.T) {
 		cancel()
 		synctest.Wait()
 	})
+}
+
+// A handler that comes after the start has to do with the informer's resync period.
+func TestLateHandlerResyncsNoSooner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := fcache.NewFakeControllerSource()
+		t.Cleanup(source.Shutdown)
+		source.Add(version("cup", ""))
+		hour, second := time.Hour, time.Second
+		informer := cache.NewSharedIndexInformerWithOptions(listWatch(source), &corev1.Pod{}, cache.SharedIndexInformerOptions{ResyncPeriod: hour})
+		add := func(period time.Duration) *atomic.Int32 {
+			var updates atomic.Int32
+			_, err := informer.AddEventHandlerWithOptions(cache.ResourceEventHandlerFuncs{UpdateFunc: func(before, after any) { updates.Add(1) }},
+				cache.HandlerOptions{ResyncPeriod: &period, Logger: &klog.Logger{}})
+			require.NoError(t, err)
+			return &updates
+		}
+		add(hour)
+		ctx, cancel := context.WithCancel(t.Context())
+		go informer.RunWithContext(ctx)
+		synctest.Wait()
+		late := add(second)
+		time.Sleep(30 * time.Minute) // the bubble's clock
+		synctest.Wait()
+		assert.Zero(t, late.Load())
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		assert.EqualValues(t, 2, late.Load())
+		cancel()
+		synctest.Wait()
+	})
+}
+
+// The old way to wait asks every 100 ms.
+func TestWaitForCacheSyncPolls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		var asked []time.Duration
+		require.True(t, cache.WaitForCacheSync(t.Context().Done(), func() bool {
+			asked = append(asked, time.Since(began))
+			return len(asked) == 3
+		}))
+		assert.Equal(t, []time.Duration{0, 100 * time.Millisecond, 200 * time.Millisecond}, asked)
+	})
+}
+
+// looks is a selector that counts the objects that it is asked about.
+type looks struct {
+	kubelabels.Selector
+	n int
+}
+
+func (l *looks) Matches(set kubelabels.Labels) bool {
+	l.n++
+	return l.Selector.Matches(set)
+}
+
+// A lister has no index of labels: it looks at every object of the namespace.
+func TestListerScans(t *testing.T) {
+	store := cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc})
+	for _, place := range []string{"kitchen", "shop"} {
+		for _, name := range []string{"cup", "pan", "mug"} {
+			pod := version(name, "1")
+			pod.Namespace, pod.Labels = place, map[string]string{"name": name}
+			require.NoError(t, store.Add(pod))
+		}
+	}
+	selector := &looks{Selector: kubelabels.SelectorFromSet(kubelabels.Set{"name": "cup"})}
+	found, err := listerscorev1.NewPodLister(store).Pods("kitchen").List(selector)
+	require.NoError(t, err)
+	assert.Len(t, found, 1)
+	assert.Equal(t, 3, selector.n)
+}
+
+// The key of what is in no namespace is its name.
+func TestKeyWithoutNamespace(t *testing.T) {
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "shelf"}}
+	key, err := cache.MetaNamespaceKeyFunc(node)
+	require.NoError(t, err)
+	assert.Equal(t, "shelf", key)
+	assert.Equal(t, key, cache.MetaObjectToName(node).String())
+}
+
+// Indexes may be added to a store that has objects.
+func TestIndexersMayComeLater(t *testing.T) {
+	store := cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{})
+	require.NoError(t, store.Add(version("cup", "1")))
+	require.NoError(t, store.AddIndexers(cache.Indexers{"version": func(object any) ([]string, error) {
+		return []string{object.(*corev1.Pod).ResourceVersion}, nil
+	}}))
+	found, err := store.ByIndex("version", "1")
+	require.NoError(t, err)
+	assert.Len(t, found, 1)
+}
+
+// The keys of an index come sorted; nothing says that they have to.
+func TestIndexKeysAreSorted(t *testing.T) {
+	store := cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{"all": func(any) ([]string, error) { return []string{"here"}, nil }})
+	for i := range 100 {
+		require.NoError(t, store.Add(version(fmt.Sprint(i), "1")))
+	}
+	keys, err := store.IndexKeys("all", "here")
+	require.NoError(t, err)
+	assert.Len(t, keys, 100)
+	assert.True(t, slices.IsSorted(keys))
+}
+
+// Nothing lies between the goroutine that decodes and the one that takes: the channel has no buffer.
+func TestStreamIsUnbuffered(t *testing.T) {
+	stream := watch.NewStreamWatcher(endless{}, nil)
+	defer stream.Stop()
+	assert.Zero(t, cap(stream.ResultChan()))
+}
+
+// endless is a stream of which every event is the same.
+type endless struct{}
+
+func (endless) Decode() (watch.EventType, kruntime.Object, error) {
+	return watch.Added, version("cup", "1"), nil
+}
+func (endless) Close() {}
+
+// The controller of a shared informer cannot be run.
+func TestControllerIsADummy(t *testing.T) {
+	informer := cache.NewSharedIndexInformerWithOptions(listWatch(fcache.NewFakeControllerSource()), &corev1.Pod{}, cache.SharedIndexInformerOptions{})
+	informer.GetController().RunWithContext(t.Context()) // returns at once
+	assert.False(t, informer.HasSynced())
+}
+
+// The factories of kinds that are known by name only are started with a channel.
+func TestStartWithChannel(t *testing.T) {
+	for _, factory := range []reflect.Type{
+		reflect.TypeFor[dynamicinformer.DynamicSharedInformerFactory](), reflect.TypeFor[metadatainformer.SharedInformerFactory](),
+	} {
+		_, ok := factory.MethodByName("StartWithContext")
+		assert.False(t, ok, "change README.md: %s", factory)
+	}
 }
 
 // Where the fake clientset lies.

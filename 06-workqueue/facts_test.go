@@ -19,7 +19,6 @@ import (
 	"k8s.io/klog/v2"
 	"k8s.io/klog/v2/textlogger"
 	"k8s.io/utils/clock"
-	clocktesting "k8s.io/utils/clock/testing"
 )
 
 // What the lesson says of client-go's queues, and no step prints exactly.
@@ -56,6 +55,29 @@ func TestBackoffEndsAtItsMaximum(t *testing.T) {
 		}
 		assert.Equal(t, 98, limiter.NumRequeues("tea"))
 	})
+}
+
+// asked is a limiter that counts how often it is asked.
+type asked struct {
+	workqueue.TypedRateLimiter[string]
+	n int
+}
+
+func (a *asked) When(key string) time.Duration {
+	a.n++
+	return a.TypedRateLimiter.When(key)
+}
+
+// News is never slowed down.
+func TestAddAsksNoLimiter(t *testing.T) {
+	limiter := &asked{TypedRateLimiter: workqueue.DefaultTypedControllerRateLimiter[string]()}
+	queue := workqueue.NewTypedRateLimitingQueue[string](limiter)
+	defer queue.ShutDown()
+	queue.Add("tea")
+	queue.AddAfter("tea", time.Second)
+	assert.Zero(t, limiter.n)
+	queue.AddRateLimited("tea")
+	assert.Equal(t, 1, limiter.n)
 }
 
 // A key's urgency in the key makes two keys of it, and two workers get the same object.
@@ -134,22 +156,23 @@ func (c count) Dec()            { c.n.Add(-1) }
 func (c count) Set(float64)     {}
 func (c count) Observe(float64) {}
 
-func (c *counting) NewDepthMetric(string) workqueue.GaugeMetric {
+// make counts a metric that was asked for.
+func (c *counting) make(n *atomic.Int32) count {
 	c.made.Add(1)
-	return count{&c.depth}
+	return count{n}
 }
-func (c *counting) NewAddsMetric(string) workqueue.CounterMetric { return count{&c.adds} }
-func (c *counting) NewLatencyMetric(string) workqueue.HistogramMetric {
-	return count{}
-}
-func (c *counting) NewWorkDurationMetric(string) workqueue.HistogramMetric { return count{} }
+
+func (c *counting) NewDepthMetric(string) workqueue.GaugeMetric            { return c.make(&c.depth) }
+func (c *counting) NewAddsMetric(string) workqueue.CounterMetric           { return c.make(&c.adds) }
+func (c *counting) NewLatencyMetric(string) workqueue.HistogramMetric      { return c.make(nil) }
+func (c *counting) NewWorkDurationMetric(string) workqueue.HistogramMetric { return c.make(nil) }
 func (c *counting) NewUnfinishedWorkSecondsMetric(string) workqueue.SettableGaugeMetric {
-	return count{}
+	return c.make(nil)
 }
 func (c *counting) NewLongestRunningProcessorSecondsMetric(string) workqueue.SettableGaugeMetric {
-	return count{}
+	return c.make(nil)
 }
-func (c *counting) NewRetriesMetric(string) workqueue.CounterMetric { return count{&c.retry} }
+func (c *counting) NewRetriesMetric(string) workqueue.CounterMetric { return c.make(&c.retry) }
 
 func newCounted(name string, provider workqueue.MetricsProvider) keyQueue {
 	return workqueue.NewTypedRateLimitingQueueWithConfig(workqueue.DefaultTypedControllerRateLimiter[string](),
@@ -161,7 +184,7 @@ func TestNoNameNoMetrics(t *testing.T) {
 	defer newCounted("", unnamed).ShutDown()
 	defer newCounted("kitchen", named).ShutDown()
 	assert.Zero(t, unnamed.made.Load())
-	assert.NotZero(t, named.made.Load())
+	assert.EqualValues(t, 7, named.made.Load())
 }
 
 // The name on the outermost layer is for the layers that it makes itself. With a DelayingQueue it makes none.
@@ -212,7 +235,7 @@ func TestSetProviderOnce(t *testing.T) {
 	workqueue.SetProvider(second) // ignored, silently
 	before := first.made.Load()
 	defer newCounted("kitchen", nil).ShutDown()
-	assert.Equal(t, before+1, first.made.Load())
+	assert.Equal(t, before+7, first.made.Load())
 	assert.Zero(t, second.made.Load())
 }
 
@@ -229,7 +252,7 @@ func TestSetProviderTooLate(t *testing.T) {
 
 // tickerClock tells whether its tickers were stopped.
 type tickerClock struct {
-	*clocktesting.FakeClock
+	clock.RealClock
 	running atomic.Int32
 }
 
@@ -240,19 +263,29 @@ type countedTicker struct {
 
 func (c *tickerClock) NewTicker(d time.Duration) clock.Ticker {
 	c.running.Add(1)
-	return countedTicker{c.FakeClock.NewTicker(d), &c.running}
+	return countedTicker{c.RealClock.NewTicker(d), &c.running}
 }
 
 func (c countedTicker) Stop() { c.running.Add(-1) }
 
 // ShutDownWithDrain is the innermost layer's: the goroutine for the delays, and its ticker, go on for up to 10 seconds.
 func TestDrainLeavesTheDelaysRunning(t *testing.T) {
-	clock := &tickerClock{FakeClock: clocktesting.NewFakeClock(time.Unix(0, 0))}
-	queue := workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[string]{Clock: clock})
-	queue.ShutDownWithDrain()
-	assert.EqualValues(t, 1, clock.running.Load())
-	queue.ShutDown()
-	assert.Zero(t, clock.running.Load())
+	for _, shutDown := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) { // this clock is the bubble's
+			clock := &tickerClock{}
+			queue := workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[string]{Clock: clock})
+			queue.ShutDownWithDrain()
+			<-time.After(10*time.Second - 1)
+			assert.EqualValues(t, 1, clock.running.Load())
+			if shutDown {
+				queue.ShutDown()
+				assert.Zero(t, clock.running.Load())
+				return
+			}
+			<-time.After(1)
+			synctest.Wait() // the goroutine has ended: else it would be a deadlock here
+		})
+	}
 }
 
 // What is delayed when the queue is shut down never comes, and ShutDownWithDrain does not wait for it either.

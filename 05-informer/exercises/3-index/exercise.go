@@ -43,7 +43,7 @@ func withTag(image string) string {
 
 // OnNode returns the keys of the pods on a node, such as "shop/cup", sorted.
 func OnNode(indexer cache.Indexer, node string) ([]string, error) {
-	// TODO 3: ask the index: ByIndex gives objects, IndexKeys gives keys; neither has an order
+	// TODO 3: ask the index: ByIndex gives objects, in no order; IndexKeys gives keys, and promises none
 	return nil, fmt.Errorf("step 3 is not written yet")
 }
 

@@ -61,7 +61,7 @@ func withTag(image string) string {
 
 // OnNode returns the keys of the pods on a node, such as "shop/cup", sorted.
 func OnNode(indexer cache.Indexer, node string) ([]string, error) {
-	// lab:begin 3 ask the index: ByIndex gives objects, IndexKeys gives keys; neither has an order
+	// lab:begin 3 ask the index: ByIndex gives objects, in no order; IndexKeys gives keys, and promises none
 	keys, err := indexer.IndexKeys(ByNode, node)
 	if err != nil {
 		return nil, fmt.Errorf("look for the pods on the node %s: %w", node, err)

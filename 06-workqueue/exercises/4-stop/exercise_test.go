@@ -3,11 +3,13 @@ package stop
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 
@@ -24,11 +26,7 @@ const (
 	ideaValues  = "context.Background() is cut off from everything: the logger and the trace in ctx are gone, too. context.WithoutCancel keeps the values"
 	ideaNumber  = "Workers is how many: the caller chooses"
 	ideaEnd     = "workers end when the queue is shut down and empty: do not wait for them before ShutDown"
-)
-
-const (
-	patience = 5 * time.Second        // how long a test waits for what should happen at once
-	moment   = 200 * time.Millisecond // how long it waits to see that something does not happen
+	ideaLast    = "a worker ends when there will be no more keys: processNext says so"
 )
 
 func key(name string) cache.ObjectName { return cache.NewObjectName("kitchen", name) }
@@ -36,80 +34,114 @@ func key(name string) cache.ObjectName { return cache.NewObjectName("kitchen", n
 // id is the key of a value in the context of Run.
 type id struct{}
 
-// rig is a program under test. Work waits in each key until goOn is closed, and then writes down what happened.
+// rig is a program under test, in a synctest bubble. Work on a key takes until goOnOne or goOn is called, and then writes
+// down what happened.
 type rig struct {
 	Program
-	begun chan string
-	goOn  chan struct{}
+	t       *testing.T
+	goOnOne func()       // for one key
+	goOn    func()       // for all
+	after   atomic.Int32 // how often workers have asked for keys when there were no more
+
 	mu    sync.Mutex
+	begun int
 	ends  map[string]error
 	ids   map[string]any // the value of id, as the work for a key has seen it
 }
 
-func newRig(t *testing.T) *rig {
-	r := &rig{begun: make(chan string, 10), goOn: make(chan struct{}), ends: map[string]error{}, ids: map[string]any{}}
-	r.Queue = workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[cache.ObjectName]())
-	t.Cleanup(r.Queue.ShutDown)
-	r.Workers = 3
-	r.Produce = func(ctx context.Context) { <-ctx.Done() }
-	r.Work = func(ctx context.Context, key cache.ObjectName) error {
-		r.begun <- key.Name
-		<-r.goOn
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.ends[key.Name] = ctx.Err() // what a request would say
-		r.ids[key.Name] = ctx.Value(id{})
-		return ctx.Err()
-	}
-	return r
-}
-
-// run starts the program. stop ends its context; ended is closed when Run has returned.
-func (r *rig) run(t *testing.T) (stop context.CancelFunc, ended <-chan struct{}) {
-	ctx, cancel := context.WithCancel(context.WithValue(t.Context(), id{}, "run 1"))
-	t.Cleanup(cancel)
-	done := make(chan struct{})
-	go func() { defer close(done); r.Run(ctx) }()
-	return cancel, done
-}
-
-// wait waits for n keys to be at workers.
-func (r *rig) wait(t *testing.T, n int, idea string) {
-	t.Helper()
-	for i := range n {
-		select {
-		case <-r.begun:
-		case <-time.After(patience):
-			labtest.Unexpected(t, fmt.Sprintf("%d keys at workers", i), fmt.Sprintf("%d of them, at the same time", n), idea)
+// inBubble tests a program with so many workers and these keys in its queue. Whatever is wrong with it, nothing is left running.
+func inBubble(t *testing.T, workers int, names []string, f func(*rig)) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rig{t: t, ends: map[string]error{}, ids: map[string]any{}}
+		r.Queue = &counted{workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[cache.ObjectName]()), &r.after}
+		t.Cleanup(func() { time.Sleep(time.Minute) }) // last: the bubble's clock stops when the test ends, and somebody may wait for it
+		t.Cleanup(r.Queue.ShutDown)
+		working := make(chan struct{})
+		r.goOnOne = func() { working <- struct{}{} }
+		r.goOn = sync.OnceFunc(func() { close(working) })
+		t.Cleanup(r.goOn)
+		r.Workers = workers
+		r.Produce = func(ctx context.Context) { <-ctx.Done() }
+		r.Work = func(ctx context.Context, key cache.ObjectName) error {
+			r.mu.Lock()
+			r.begun++
+			r.mu.Unlock()
+			<-working
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.ends[key.Name] = ctx.Err() // what a request would say
+			r.ids[key.Name] = ctx.Value(id{})
+			return ctx.Err()
 		}
-	}
-}
-
-// noMore sees to it that no other key is begun with.
-func (r *rig) noMore(t *testing.T) {
-	t.Helper()
-	select {
-	case name := <-r.begun:
-		labtest.Unexpected(t, fmt.Sprintf("with Workers = %d, work on another key (%s) has begun", r.Workers, name), fmt.Sprintf("%d at the same time", r.Workers), ideaNumber)
-	case <-time.After(moment): // it seems so
-	}
-}
-
-// waitForEnd waits for ended to be closed.
-func (r *rig) waitForEnd(t *testing.T, ended <-chan struct{}, who, idea string) {
-	t.Helper()
-	select {
-	case <-ended:
-	case <-time.After(patience):
-		labtest.Unexpected(t, who+" does not return", who+" to return", idea)
-	}
-}
-
-// shuttingDown waits up to limit for the queue to be shut down, in whatever way.
-func (r *rig) shuttingDown(t *testing.T, limit time.Duration) error {
-	return wait.PollUntilContextTimeout(t.Context(), time.Millisecond, limit, true, func(context.Context) (bool, error) {
-		return r.Queue.ShuttingDown(), nil
+		for _, name := range names {
+			r.Queue.Add(key(name))
+		}
+		f(r)
 	})
+}
+
+// counted is a queue that ends a worker which goes on asking when there will be no more keys.
+type counted struct {
+	workqueue.TypedRateLimitingInterface[cache.ObjectName]
+	after *atomic.Int32
+}
+
+func (c *counted) Get() (cache.ObjectName, bool) {
+	key, shutdown := c.TypedRateLimitingInterface.Get()
+	if shutdown && c.after.Add(1) > 1000 {
+		runtime.Goexit()
+	}
+	return key, shutdown
+}
+
+// settle returns when nothing will happen any more until the test does something: a minute of the bubble's clock has passed,
+// which takes no time, and everybody waits.
+func (r *rig) settle() {
+	r.t.Helper()
+	time.Sleep(time.Minute) // the bubble's clock
+	synctest.Wait()
+	if r.after.Load() > 1000 {
+		labtest.Unexpected(r.t, "a worker has asked 1,000 times for a key when there were no more", "it to end", ideaLast)
+	}
+}
+
+// background calls f in a goroutine. The function that it returns says whether f has returned.
+func background(f func()) (returned func() bool) {
+	var done atomic.Bool
+	go func() { defer done.Store(true); f() }()
+	return done.Load
+}
+
+// run starts the program, and waits until nothing happens any more. stop ends its context.
+func (r *rig) run() (stop context.CancelFunc, returned func() bool) {
+	r.t.Helper()
+	ctx, cancel := context.WithCancel(context.WithValue(r.t.Context(), id{}, "run 1"))
+	r.t.Cleanup(cancel)
+	returned = background(func() { r.Run(ctx) })
+	r.settle()
+	return cancel, returned
+}
+
+// wantBegun wants work on n keys to have begun, since the start.
+func (r *rig) wantBegun(n int, expected, idea string) {
+	r.t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.begun < n {
+		labtest.Unexpected(r.t, fmt.Sprintf("%d keys at workers", r.begun), expected, idea)
+	}
+	if r.begun > n {
+		labtest.Unexpected(r.t, fmt.Sprintf("with Workers = %d, work on %d keys has begun", r.Workers, r.begun), expected, ideaNumber)
+	}
+}
+
+// wantReturned wants somebody to have returned, after everything has settled.
+func (r *rig) wantReturned(returned func() bool, who, idea string) {
+	r.t.Helper()
+	r.settle()
+	if !returned() {
+		labtest.Unexpected(r.t, who+" does not return", who+" to return", idea)
+	}
 }
 
 func (r *rig) outcome() string {
@@ -119,103 +151,95 @@ func (r *rig) outcome() string {
 }
 
 func TestStep1Workers(t *testing.T) {
-	r := newRig(t)
-	for _, name := range []string{"tea", "eggs", "toast", "soup"} {
-		r.Queue.Add(key(name))
-	}
-	stop, _ := r.run(t)
-	r.wait(t, 3, ideaWorkers)
-	close(r.goOn)
-	r.wait(t, 1, "a worker goes on until there will be no more keys")
-	stop()
+	inBubble(t, 3, []string{"tea", "eggs", "toast", "soup"}, func(r *rig) {
+		r.run()
+		r.wantBegun(3, "3 of them, at the same time", ideaWorkers)
+		r.goOn()
+		r.settle()
+		r.wantBegun(4, "4 in the end: each worker takes one after the other", "a worker goes on until there will be no more keys")
+	})
 }
 
 func TestStep1Number(t *testing.T) {
-	r := newRig(t)
-	r.Workers = 2
-	for _, name := range []string{"tea", "eggs", "toast"} {
-		r.Queue.Add(key(name))
-	}
-	stop, _ := r.run(t)
-	r.wait(t, 2, ideaWorkers)
-	r.noMore(t)
-	close(r.goOn)
-	stop()
+	inBubble(t, 2, []string{"tea", "eggs", "toast"}, func(r *rig) {
+		r.run()
+		r.wantBegun(2, "2 of them, at the same time", ideaWorkers)
+	})
 }
 
 func TestStep1CanBeJoined(t *testing.T) {
-	r := newRig(t)
-	r.Workers = 1
-	r.Queue.Add(key("tea"))
-	var workers sync.WaitGroup
-	started, joined := make(chan struct{}), make(chan struct{})
-	go func() { defer close(started); r.start(t.Context(), &workers) }()
-	r.wait(t, 1, ideaWorkers)
-	r.waitForEnd(t, started, "start", "start only starts: the work is done in goroutines of its own")
-	go func() { defer close(joined); workers.Wait() }()
-	select {
-	case <-joined:
-		labtest.Unexpected(t, "workers.Wait() has returned, and a worker still works", "it to wait for the workers", ideaJoin)
-	case <-time.After(moment): // it seems to wait
-	}
-	close(r.goOn)
-	r.Queue.ShutDown()
-	r.waitForEnd(t, joined, "workers.Wait()", "a worker ends when there will be no more keys")
+	inBubble(t, 1, []string{"tea"}, func(r *rig) {
+		var workers sync.WaitGroup
+		started := background(func() { r.start(r.t.Context(), &workers) })
+		r.settle()
+		r.wantBegun(1, "1 of them", ideaWorkers)
+		r.wantReturned(started, "start", "start only starts: the work is done in goroutines of its own")
+		joined := background(workers.Wait)
+		r.settle()
+		if joined() {
+			labtest.Unexpected(r.t, "workers.Wait() has returned, and a worker still works", "it to wait for the workers", ideaJoin)
+		}
+		r.goOn()
+		r.Queue.ShutDown()
+		r.wantReturned(joined, "workers.Wait()", ideaLast)
+	})
 }
 
 func TestStep2Join(t *testing.T) {
-	r := newRig(t)
-	r.Workers = 1
-	r.Queue.Add(key("tea"))
-	r.Queue.Add(key("eggs"))
-	stop, ended := r.run(t)
-	r.wait(t, 1, ideaWorkers)
-	stop()
-	select {
-	case <-ended:
-		labtest.Unexpected(t, "Run has returned, and a worker still works", "Run to wait for it", ideaJoin)
-	case <-time.After(moment): // it seems to wait; what it has waited for is looked at below
-	}
-	close(r.goOn)
-	r.waitForEnd(t, ended, "Run", ideaEnd)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.ends) != 2 {
-		labtest.Unexpected(t, fmt.Sprintf("%d keys worked on when Run had returned", len(r.ends)), "2: what is in the queue is still handed out after ShutDown", ideaJoin)
-	}
+	inBubble(t, 1, []string{"tea", "eggs"}, func(r *rig) {
+		stop, returned := r.run()
+		r.wantBegun(1, "1 of them", ideaWorkers)
+		stop()
+		wantWorking := func() {
+			r.settle()
+			if returned() {
+				labtest.Unexpected(r.t, "Run has returned, and a worker still works", "Run to wait for it", ideaJoin)
+			}
+		}
+		wantWorking()
+		r.goOnOne()
+		wantWorking()
+		r.wantBegun(2, "2 in the end: what is in the queue is still handed out after ShutDown", ideaJoin)
+		r.goOn()
+		r.wantReturned(returned, "Run", ideaEnd)
+	})
 }
 
 func TestStep2LastKey(t *testing.T) {
-	r := newRig(t)
-	close(r.goOn)
-	r.Produce = func(ctx context.Context) {
-		<-ctx.Done()
-		_ = r.shuttingDown(t, moment) // that would be too early. A right one waits for us
-		r.Queue.Add(key("late"))
-	}
-	stop, ended := r.run(t)
-	stop()
-	r.waitForEnd(t, ended, "Run", ideaEnd)
-	if got := r.outcome(); got == "map[]" {
-		labtest.Unexpected(t, "the producer's last key was dropped", "it to be worked on", ideaOrder)
-	}
+	inBubble(t, 3, nil, func(r *rig) {
+		r.goOn()
+		leaving := make(chan struct{})
+		leave := sync.OnceFunc(func() { close(leaving) })
+		r.t.Cleanup(leave)
+		r.Produce = func(ctx context.Context) {
+			<-ctx.Done()
+			<-leaving
+			r.Queue.Add(key("late"))
+		}
+		stop, returned := r.run()
+		stop()
+		r.settle() // who does not wait for the producer has shut the queue down by now
+		leave()
+		r.wantReturned(returned, "Run", ideaEnd)
+		if got := r.outcome(); got == "map[]" {
+			labtest.Unexpected(r.t, "the producer's last key was dropped", "it to be worked on", ideaOrder)
+		}
+	})
 }
 
 func TestStep3Context(t *testing.T) {
-	r := newRig(t)
-	r.Queue.Add(key("tea"))
-	stop, ended := r.run(t)
-	r.wait(t, 1, ideaWorkers)
-	stop()
-	if r.shuttingDown(t, patience) != nil {
-		labtest.Unexpected(t, "the queue is not shut down", "it to be, once the producer has gone", ideaEnd)
-	}
-	close(r.goOn)
-	r.waitForEnd(t, ended, "Run", ideaEnd)
-	if got := r.outcome(); got != "map[tea:<nil>]" {
-		labtest.Unexpected(t, "the work that had begun ended with "+got, "map[tea:<nil>]: its requests go through", ideaContext)
-	}
-	if got := fmt.Sprint(r.ids["tea"]); got != "run 1" {
-		labtest.Unexpected(t, "of a value in ctx the work sees "+got, "the value: run 1", ideaValues)
-	}
+	inBubble(t, 3, []string{"tea"}, func(r *rig) {
+		stop, returned := r.run()
+		r.wantBegun(1, "1 of them", ideaWorkers)
+		stop()
+		r.settle()
+		r.goOn()
+		r.wantReturned(returned, "Run", ideaEnd)
+		if got := r.outcome(); got != "map[tea:<nil>]" {
+			labtest.Unexpected(r.t, "the work that had begun ended with "+got, "map[tea:<nil>]: its requests go through", ideaContext)
+		}
+		if got := fmt.Sprint(r.ids["tea"]); got != "run 1" {
+			labtest.Unexpected(r.t, "of a value in ctx the work sees "+got, "the value: run 1", ideaValues)
+		}
+	})
 }
