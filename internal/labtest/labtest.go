@@ -16,14 +16,14 @@ const Env = "LAB_TEST_KUBECONFIG"
 //
 // Until the test ends, no test of another package gets the cluster: go test runs packages side by side, and what one
 // chapter does to a cluster (a new kind of object, a group that does not answer) another one would see.
-func Kubeconfig(t *testing.T) string {
+func Kubeconfig(t testing.TB) string {
 	t.Helper()
 	path := kubeconfig(t)
 	reserve(t, path+".tests")
 	return path
 }
 
-func kubeconfig(t *testing.T) string {
+func kubeconfig(t testing.TB) string {
 	t.Helper()
 	path := os.Getenv(Env)
 	if path == "" {
@@ -40,7 +40,7 @@ var reserved struct {
 }
 
 // reserve keeps the cluster for this process until t ends: a lock on a file that the processes share.
-func reserve(t *testing.T, path string) {
+func reserve(t testing.TB, path string) {
 	t.Helper()
 	reserved.Lock()
 	defer reserved.Unlock()
