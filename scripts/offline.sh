@@ -31,7 +31,10 @@ inside() {
   local out
 
   say "go list -deps -test ./..."
-  go list -deps -test ./... | wc -l | sed 's/$/ packages are here/'
+  go list -deps -test ./... | wc -l | sed 's/$/ packages are here/' || {
+    echo "this machine is not prepared: docs/teaching.md says how"
+    exit 1
+  }
 
   say "go run ./lab run 01"
   out=$(go run ./lab run 01)
