@@ -27,7 +27,6 @@ say() { printf '\n--- %s (%ds)\n' "$*" "$SECONDS"; }
 # inside runs where there is no network, in the clone.
 inside() {
   set -euo pipefail
-  trap 'go run ./lab down' EXIT
   local out
 
   say "go list -deps -test ./..."
@@ -37,6 +36,7 @@ inside() {
   }
 
   say "go run ./lab run 01"
+  trap 'go run ./lab down' EXIT
   out=$(go run ./lab run 01)
   echo "$out"
   grep -qx nginx-pod-node1 <<<"$out" || {
@@ -72,7 +72,9 @@ repository=$(cd "$(dirname "$0")/.." && pwd)
 # A short path: the cluster has unix sockets below it.
 work=$(mktemp -d /tmp/lab-offline-XXXXXX)
 trap 'rm -rf "$work"' EXIT
-git clone --quiet "$repository" "$work/clone"
+# The repository may be another user's, which git would not read without being told.
+printf '[safe]\n\tdirectory = *\n' >"$work/gitconfig"
+GIT_CONFIG_GLOBAL=$work/gitconfig git clone --quiet "$repository" "$work/clone"
 cd "$work/clone"
 
 export LAB_STATE=$work/s KUBECONFIG=$work/kubeconfig
