@@ -18,7 +18,8 @@ import (
 
 // chapterOf are the directories that proofs in fake-versus-real.md begin with.
 var chapterOf = map[string]string{
-	"02": "02-clientset", "03": "03-dynamic", "04": "04-discovery", "05": "05-informer", "06": "06-workqueue", "docs": "docs",
+	"01": "01-restclient", "02": "02-clientset", "03": "03-dynamic", "04": "04-discovery", "05": "05-informer", "06": "06-workqueue",
+	"07": "07-controller", "docs": "docs",
 }
 
 // pairs are the tests with a subtest for each observation: one on the fakes, one on a server.
@@ -28,7 +29,7 @@ var pairs = map[string]struct{ file, table, fake, real string }{
 	"docs": {"fakes_test.go", "fakeLies", "TestFakesLie", "TestFakesLieOnCluster"},
 }
 
-var proofInRow = regexp.MustCompile("`(0[2-6]|docs)/([^`]+)`")
+var proofInRow = regexp.MustCompile("`(0[1-7]|docs)/([^`]+)`")
 
 // Every row of the table is proved on a fake and on a server, by tests that exist; and every observation is in a row.
 func TestFakeVersusReal(t *testing.T) {
