@@ -104,7 +104,7 @@ var fakeLies = []struct {
 
 	// FakeControllerSource.
 	{"source-selector", seeSourceSelector, "list: blue red, watch: blue", "list: red, watch: red"},
-	{"source-missing", seeSourceMissing, "no error, MODIFIED", "NotFound, nothing"},
+	{"source-missing", seeSourceMissing, "no error, then an event of red", "NotFound, then an event of last"},
 	{"source-no-version", seeSourceNoVersion, "an error without a reason", "ADDED"},
 	{"source-initial-events", seeSourceInitialEvents, "nothing", "ADDED, BOOKMARK"},
 	{"source-limit", seeSourceLimit, "2 found", "1 found"},
@@ -240,8 +240,8 @@ func reasonOf(err error) string {
 	}
 }
 
-// quiet is how long nothing may come before it counts as nothing. On a fake it takes no time.
-const quietFor = 3 * time.Second
+// quietFor is how long nothing may come before it counts as nothing. On a fake it takes no time.
+const quietFor = 30 * time.Second
 
 // nextEvent is the next event of a stream, or nil if none comes. open is false once the stream has ended.
 func nextEvent(stream watch.Interface) (event *watch.Event, open bool) {
@@ -306,7 +306,7 @@ func stillThere(t *testing.T, w world, namespace, name string) string {
 		}
 		return left == "gone", err
 	}
-	err := wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, 30*time.Second, true, look)
+	err := wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, 2*time.Minute, true, look)
 	if !wait.Interrupted(err) {
 		require.NoError(t, err)
 	}
@@ -394,7 +394,7 @@ func seeWatchTimeout(t *testing.T, w world) string {
 	stream, err := w.clientset.CoreV1().Secrets(w.namespace).Watch(t.Context(), metav1.ListOptions{TimeoutSeconds: new(int64(1))})
 	require.NoError(t, err)
 	defer stream.Stop()
-	for range 10 {
+	for range 3 {
 		if _, open := nextEvent(stream); !open {
 			return "closed"
 		}
@@ -570,12 +570,14 @@ func seeSourceSelector(t *testing.T, w world) string {
 	return fmt.Sprintf("list: %s, watch: %s", colouredNames(t, list), nextName(t, stream))
 }
 
-// seeSourceMissing changes what is not there.
+// seeSourceMissing changes what is not there, and then adds something.
 func seeSourceMissing(t *testing.T, w world) string {
 	stream, err := w.source.Watch(metav1.ListOptions{LabelSelector: "colour", ResourceVersion: "0"})
 	require.NoError(t, err)
 	defer stream.Stop()
-	return reasonOf(w.source.Modify(coloured("red"))) + ", " + nextType(t, stream)
+	changed := reasonOf(w.source.Modify(coloured("red")))
+	require.NoError(t, w.source.Add(coloured("last")))
+	return fmt.Sprintf("%s, then an event of %s", changed, nextName(t, stream))
 }
 
 func seeSourceNoVersion(t *testing.T, w world) string {
