@@ -70,6 +70,11 @@ func TestFakeVersusReal(t *testing.T) {
 			assert.True(t, cited[chapter+"/"+name], "no row has %s/%s", chapter, name)
 		}
 	}
+	for _, test := range code.parse(t, chapterOf["04"], "fake_test.go").functions {
+		if name, onFake := strings.CutSuffix(test, "OnFake"); onFake {
+			assert.True(t, cited["04/"+strings.TrimPrefix(name, "Test")], "no row has %s", test)
+		}
+	}
 }
 
 // sources are parsed files, by directory and name.
