@@ -21,7 +21,7 @@ if [ $# -gt 0 ]; then
     exit 1
   }
 else
-  out=$(mktemp -d)
+  out=$(cd "$(mktemp -d)" && pwd -P)
   trap 'rm -rf "$out"' EXIT
 fi
 
