@@ -19,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/gentype"
 	"k8s.io/client-go/kubernetes/fake"
@@ -234,13 +235,16 @@ func describe(action clienttesting.Action) string {
 }
 
 var (
-	key              = cache.NewObjectName("web", "blog")
-	configMapsGR     = schema.GroupResource{Resource: "configmaps"}
-	errServer        = apierrors.NewInternalError(errors.New("etcd is unwell"))
-	errConflict      = apierrors.NewConflict(configMapsGR, "blog", errors.New("it has changed"))
-	errGone          = apierrors.NewNotFound(configMapsGR, "blog")
-	errForbidden     = apierrors.NewForbidden(configMapsGR, "blog", errors.New("no rule"))
-	errTimeout       = fmt.Errorf("Patch \"https://...\": %w", context.DeadlineExceeded)
+	key          = cache.NewObjectName("web", "blog")
+	configMapsGR = schema.GroupResource{Resource: "configmaps"}
+	errServer    = apierrors.NewInternalError(errors.New("etcd is unwell"))
+	errConflict  = apierrors.NewConflict(configMapsGR, "blog", errors.New("it has changed"))
+	errGone      = apierrors.NewNotFound(configMapsGR, "blog")
+	errForbidden = apierrors.NewForbidden(configMapsGR, "blog", errors.New("no rule"))
+	errTimeout   = fmt.Errorf("Patch \"https://...\": %w", context.DeadlineExceeded)
+	errOtherUID  = apierrors.NewInvalid(schema.GroupKind{Kind: "ConfigMap"}, "blog", field.ErrorList{
+		field.Invalid(field.NewPath("metadata", "uid"), "x", "field is immutable"),
+	})
 	errInvalid       = apierrors.NewInvalid(schema.GroupKind{Group: "apps", Kind: "Deployment"}, "blog", nil)
 	errEndingAccount = func() error {
 		err := apierrors.NewForbidden(configMapsGR, "blog", errors.New("the namespace is being terminated"))
@@ -312,6 +316,8 @@ func TestReconcile(t *testing.T) {
 		want   []string     // what is asked of the server
 		events []string
 		err    error // nil: no requeue
+
+		conflict bool // an error, too: one that is quiet
 	}{
 		"all is as it should be": {},
 		"no such Website":        {cached: func(s *state) { s.website = nil }},
@@ -454,9 +460,13 @@ func TestReconcile(t *testing.T) {
 			cached: func(s *state) { s.configMap = nil }, fail: failures{newConfigMap: errConflict},
 			want: []string{newConfigMap}, err: errConflict,
 		},
-		"a ConfigMap that was replaced (injected: the fake would take it over)": {
+		"a ConfigMap that is gone (injected: the fake would make it)": {
 			cached: func(s *state) { s.configMap.Data["index.html"] = "x" }, fail: failures{mendConfigMap: errConflict},
 			want: []string{mendConfigMap}, err: errConflict,
+		},
+		"a ConfigMap that was replaced (injected: the fake would take it over)": {
+			cached: func(s *state) { s.configMap.Data["index.html"] = "x" }, fail: failures{mendConfigMap: errOtherUID},
+			want: []string{mendConfigMap}, conflict: true,
 		},
 
 		// The server says no. What lets a user act is said in the status; what passes is an error.
@@ -555,6 +565,8 @@ func TestReconcile(t *testing.T) {
 			err := f.c.reconcile(t.Context(), key)
 
 			switch {
+			case row.conflict:
+				assert.True(t, apierrors.IsConflict(err), err)
 			case row.err == nil:
 				assert.NoError(t, err)
 			case !errors.Is(err, row.err):
