@@ -222,8 +222,6 @@ need_no_websites
 run_chapter 07-controller
 check_output 07-controller
 check_nothing_left
-say "Chapter 07 on kind: every step printed what it should, and nothing was left behind."
-say ""
 [ "$found" = absent ] || undo+=(restore) # a cluster that will be deleted need not be tidied up
 load_website_image
 deploy
@@ -241,4 +239,5 @@ check_page second '<h1>new</h1>'
 check_rights
 tear_down
 [ "$found" = absent ] || unset "undo[${#undo[@]}-1]" # it is gone already
+say "Chapter 07 on kind: every step printed what it should, and nothing was left behind."
 say "The controller on kind: two pods kept Websites, one took over from the other, and nothing was left behind (${SECONDS} s)."
