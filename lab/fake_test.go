@@ -117,6 +117,12 @@ func fakeGo(args []string) int {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
+	case args[0] == "run" && args[1] == "./lab":
+		self, _ := exec.LookPath("lab")
+		cmd := exec.Command(self, args[2:]...)
+		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+		_ = cmd.Run()
+		return cmd.ProcessState.ExitCode()
 	case args[0] == "run": // the checker of the documents
 		fmt.Print(os.Getenv("FAKE_DOCS"))
 		code, _ := strconv.Atoi(os.Getenv("FAKE_DOCS_EXIT"))
@@ -153,6 +159,7 @@ func fakeCluster(args []string) int {
 		os.WriteFile(running, nil, 0o600)
 		waitAtGate("up")
 		fmt.Println("The cluster is up.")
+		fmt.Println("The API server is ready after 2.0 s.\nKubernetes v1.37.2 is ready at https://127.0.0.1:1, 2 nodes, after 3.0 s.")
 	case "down":
 		note("down", state)
 		os.Remove(running)
@@ -162,6 +169,7 @@ func fakeCluster(args []string) int {
 			return 3
 		}
 		fmt.Println("The cluster is ready.")
+		fmt.Println("all                   373 MiB  ")
 	case "kubectl":
 		fmt.Println("kubectl", args[1:])
 		return 7
@@ -172,6 +180,9 @@ func fakeCluster(args []string) int {
 // fakeChapter prints what it was given and ends with the code that the argument exit=N asks for.
 func fakeChapter(name string, args []string) int {
 	note(name, strings.Join(args, " "))
+	if slices.Equal(args, []string{"all"}) {
+		fmt.Println("=== 1/1 pods: list them")
+	}
 	fmt.Printf("%s %q KUBECONFIG=%s\n", name, args, os.Getenv("KUBECONFIG"))
 	for _, arg := range append(args, os.Getenv("FAKE_CHAPTER")) {
 		if n, found := strings.CutPrefix(arg, "exit="); found {
