@@ -92,8 +92,8 @@ func fakeGo(args []string) int {
 		for _, pkg := range []string{"k8s.io/a", "k8s.io/b"} {
 			fmt.Println(!slices.Contains(compiled, pkg), pkg)
 		}
-		fmt.Println("true client-go-lab/x unsafe fmt k8s.io/b")
-	case args[0] == "build" && args[1] == "-v":
+		fmt.Println("true client-go-lab/x")
+	case args[0] == "build":
 		if out := os.Getenv("FAKE_FAILURE"); out != "" {
 			fmt.Fprintln(os.Stderr, out)
 			return 1
@@ -109,7 +109,7 @@ func fakeGo(args []string) int {
 			os.WriteFile(filepath.Join(os.Getenv("GOTMPDIR"), "go-build1"), nil, 0o644)
 			waitAtGate("compile")
 		}
-	case args[0] == "build":
+		fmt.Fprintln(os.Stderr, "client-go-lab/x")
 		self, _ := os.Executable()
 		out := args[slices.Index(args, "-o")+1]
 		os.Remove(out)
