@@ -171,6 +171,11 @@ func (a *app) tour(ctx context.Context, names []string, pause bool) error {
 		if pause && i > 0 {
 			fmt.Fprintf(a.err, "\nEnter for %s, Ctrl-C to stop: ", c.dir)
 			if err := waitForEnter(ctx, lines); err != nil {
+				fmt.Fprint(a.err, "\nTo go on from here: go run ./lab tour")
+				for _, c := range todo[i:] {
+					fmt.Fprint(a.err, " ", c.dir[:2])
+				}
+				fmt.Fprintln(a.err)
 				return err
 			}
 		}

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -187,25 +189,38 @@ func TestTour(t *testing.T) {
 }
 
 func TestTourPauses(t *testing.T) {
-	l := newLab(t)
-	cmd := l.command("tour", "--no-pause=false")
-	enter, err := cmd.StdinPipe()
-	require.NoError(t, err)
-	said, err := cmd.StderrPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	prompt := make([]byte, 1)
-	var read strings.Builder
-	for !strings.HasSuffix(read.String(), "Ctrl-C to stop: ") {
-		_, err := said.Read(prompt)
-		require.NoError(t, err, read.String())
-		read.Write(prompt)
+	pausing := func(l *lab) (cmd *exec.Cmd, enter io.Writer, said io.Reader) {
+		cmd = l.command("tour", "--no-pause=false")
+		enter, err := cmd.StdinPipe()
+		require.NoError(t, err)
+		said, err = cmd.StderrPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		var read strings.Builder
+		for b := make([]byte, 1); !strings.HasSuffix(read.String(), "Enter for 02-clientset, Ctrl-C to stop: "); {
+			_, err := said.Read(b)
+			require.NoError(t, err, read.String())
+			read.Write(b)
+		}
+		assert.Contains(t, l.log(), "01-restclient all")
+		assert.NotContains(t, l.log(), "02-clientset all")
+		return cmd, enter, said
 	}
-	assert.NotContains(t, l.log(), "02-clientset all")
-	_, err = enter.Write([]byte("\n"))
+	l := newLab(t)
+	cmd, enter, _ := pausing(l)
+	_, err := enter.Write([]byte("\n"))
 	require.NoError(t, err)
 	assert.Zero(t, exitOf(t, cmd.Wait()))
 	assert.Contains(t, l.log(), "02-clientset all")
+
+	l = newLab(t)
+	cmd, _, said := pausing(l)
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	rest, err := io.ReadAll(said)
+	require.NoError(t, err)
+	assert.Equal(t, "\nTo go on from here: go run ./lab tour 02\nlab: interrupted\n", string(rest))
+	assert.Equal(t, 130, exitOf(t, cmd.Wait()))
+	assert.NotContains(t, l.log(), "02-clientset all")
 }
 
 func TestOutsideTheRepository(t *testing.T) {
