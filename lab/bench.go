@@ -41,7 +41,7 @@ var benchmarks = []benchmark{
 	exerciseBenchmark("02/list", "02-clientset", "1-list", "the same where a whole clientset is linked"),
 	{"tour", "go run ./lab down", "go run ./lab tour --no-pause", []figure{
 		{"every step of every chapter, on a cluster that has to start; the first run links the programs", "", "s"},
-		{"how many these are", `(?m)^=== \d`, "steps"},
+		{"steps of that tour", `(?m)^=== \d`, "steps"},
 	}},
 	{"informer", "go run ./lab down", "go test -run '^$' -bench Lookup ./05-informer", []figure{
 		metric("one node's 100 pods among 10,000: by index", "Lookup/by_index", "ns/op"),
