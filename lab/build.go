@@ -29,6 +29,14 @@ type target struct {
 // build cache. It is good enough to say "about 4 minutes" before the work starts.
 const secondsPerPackage = 0.2
 
+// allPackages is about how many there are in the cluster and a chapter.
+const allPackages = 2500
+
+// minutes is about how long it takes to compile packages on this machine.
+func minutes(packages int) float64 {
+	return max(float64(packages)*secondsPerPackage/float64(runtime.NumCPU())/60, 1)
+}
+
 // build compiles and links t, and shows how far it is. What was compiled stays in Go's build cache whatever happens next,
 // so an interrupted build goes on where it stopped.
 func (a *app) build(ctx context.Context, t target) error {
@@ -43,10 +51,9 @@ func (a *app) build(ctx context.Context, t target) error {
 	}
 	long := len(o.stale) > 20
 	if long {
-		minutes := float64(len(o.stale)) * secondsPerPackage / float64(runtime.NumCPU()) / 60
 		stop()
 		fmt.Fprintf(a.err, "Building %s: %d packages to compile, about %.0f min here.\nCtrl-C is safe: the next try goes on where this one stopped.\n",
-			t.label, len(o.stale), max(minutes, 1))
+			t.label, len(o.stale), minutes(len(o.stale)))
 		stop = p.every(10 * time.Second)
 	}
 	o.count()

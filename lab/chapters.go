@@ -82,7 +82,7 @@ func (a *app) upAndBuild(ctx context.Context, c chapter) error {
 	}
 	if !exists(bin) {
 		// The first time. What the chapter is made of the cluster needs, too; while that is compiled, the rest can come.
-		fmt.Fprintln(a.err, "The first time, client-go and a whole Kubernetes are downloaded and compiled. That takes some minutes.")
+		fmt.Fprintf(a.err, "The first time, client-go and a whole Kubernetes are downloaded and compiled: about %.0f min here.\n", minutes(allPackages))
 		defer a.downloadModules(ctx, t)()
 		if err := a.buildChapter(ctx, c); err != nil {
 			return err
