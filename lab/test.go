@@ -45,12 +45,8 @@ func (a *app) test(ctx context.Context, o testOptions) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
 
-	t := &testRun{app: a, testOptions: o, env: []string{"HOME=" + tmp, "TMPDIR=" + tmp, "KUBECONFIG=" + filepath.Join(tmp, "kubeconfig"),
-		"XDG_CACHE_HOME=" + filepath.Join(tmp, "cache"), "LAB_STATE=" + filepath.Join(tmp, "other"), "LAB_TEST_KUBECONFIG="}}
-	// go finds these through HOME; GOENV is the file that `go env -w` writes.
-	for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOPATH", "GOENV"} {
-		t.env = append(t.env, name+"="+a.goEnv(ctx, name))
-	}
+	t := &testRun{app: a, testOptions: o, env: append(a.homeEnv(ctx, tmp),
+		"XDG_CACHE_HOME="+filepath.Join(tmp, "cache"), "LAB_STATE="+filepath.Join(tmp, "other"), "LAB_TEST_KUBECONFIG=")}
 	light := filepath.Join(a.root, "localcluster")
 	if o.run == "" {
 		// First, because it shows its progress and what comes later needs the same packages.
@@ -88,6 +84,16 @@ func (a *app) test(ctx context.Context, o testOptions) (err error) {
 		return exitError(1)
 	}
 	return ctx.Err()
+}
+
+// homeEnv is the environment of a user whose home is dir, with this user's caches of go.
+func (a *app) homeEnv(ctx context.Context, dir string) []string {
+	env := []string{"HOME=" + dir, "TMPDIR=" + dir, "KUBECONFIG=" + filepath.Join(dir, "kubeconfig")}
+	// go finds these through HOME; GOENV is the file that `go env -w` writes.
+	for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOPATH", "GOENV"} {
+		env = append(env, name+"="+a.goEnv(ctx, name))
+	}
+	return env
 }
 
 // testOnCluster starts the cluster in tmp, runs the Go tests and takes it down again, whatever happens.
