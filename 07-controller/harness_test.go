@@ -61,9 +61,21 @@ type world struct {
 // newWorld prepares a cluster, and undoes that when the test ends. admin may do everything.
 func newWorld(t testing.TB, admin *rest.Config) *world {
 	t.Helper()
+	w := &world{}
+	t.Cleanup(func() {
+		if w.t != nil {
+			w.remove()
+		}
+	})
+	w.prepare(t, admin)
+	return w
+}
+
+// prepare is newWorld for a cluster that is thrown away.
+func (w *world) prepare(t testing.TB, admin *rest.Config) {
+	t.Helper()
 	admin = rest.CopyConfig(admin)
 	admin.QPS = -1
-	w := &world{t: t, admin: admin, system: "website-system"}
 	var err error
 	w.kube, err = kubernetes.NewForConfig(admin)
 	require.NoError(t, err)
@@ -71,7 +83,7 @@ func newWorld(t testing.TB, admin *rest.Config) *world {
 	require.NoError(t, err)
 	w.websites, err = controller.NewClient(admin)
 	require.NoError(t, err)
-	t.Cleanup(w.remove)
+	w.t, w.admin, w.system = t, admin, "website-system" // from here on there is something to remove
 	require.NoError(t, installCRD(t.Context(), w.dynamic, w.websites, labels()))
 	for _, file := range []string{"namespace.yaml", "rbac.yaml"} {
 		for _, object := range manifests(t, file) {
@@ -82,7 +94,6 @@ func newWorld(t testing.TB, admin *rest.Config) *world {
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "websites-", Labels: labels()}}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	w.namespace = namespace.Name
-	return w
 }
 
 // manifests reads the objects in a file of config.
