@@ -40,11 +40,11 @@ func contents() chapter.Chapter {
 		NoNamespace: true,
 		Steps: []chapter.Step{
 			{
-				Name: "controller", Summary: "runs the controller for Websites, until Ctrl-C",
+				Name: "controller", Summary: "runs the controller for Websites, until Ctrl-C", Endless: true,
 				Flags: func(set *flag.FlagSet) {
 					o.register(set)
-					set.BoolVar(&install, "install", true, "install the CRD and the namespace first, which stay; default true, false in a cluster, where manifests do it")
-					set.IntVar(&verbosity, "v", 0, "log more: 2 shows conflicts, 4 the lease; default 0: `N`")
+					set.BoolVar(&install, "install", true, "install the CRD and the namespace first; both stay. Default true;\n-install=false in a cluster, where manifests do it")
+					set.IntVar(&verbosity, "v", 0, "log up to level `N`: 2 shows conflicts, 4 the lease; default 0")
 				},
 				Run: func(ctx context.Context, flags chapter.Flags, out io.Writer) error {
 					logger := textlogger.NewLogger(textlogger.NewConfig(textlogger.Output(os.Stderr), textlogger.Verbosity(verbosity)))
