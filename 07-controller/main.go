@@ -46,17 +46,18 @@ func contents() chapter.Chapter {
 					set.BoolVar(&install, "install", true, "install the CRD and the namespace first; both stay. Default true;\n-install=false in a cluster, where manifests do it")
 					set.IntVar(&verbosity, "v", 0, "log up to level `N`: 2 shows conflicts, 4 the lease; default 0")
 				},
-				Run: func(ctx context.Context, flags chapter.Flags, out io.Writer) error {
+				Run: func(ctx context.Context, flags chapter.Flags, _ io.Writer) error {
 					logger := textlogger.NewLogger(textlogger.NewConfig(textlogger.Output(os.Stderr), textlogger.Verbosity(verbosity)))
-					return runHere(klog.NewContext(ctx, logger), flags, o, install, out)
+					return runHere(klog.NewContext(ctx, logger), flags, o, install)
 				},
 			},
+			{Name: "minimal", Summary: "the smallest loop that works, and three things that it gets wrong", Run: runLesson(minimal)},
 		},
 	}
 }
 
 // runHere runs the controller on the cluster that the flags name, or, in a pod, on the pod's own.
-func runHere(ctx context.Context, flags chapter.Flags, o options, install bool, out io.Writer) error {
+func runHere(ctx context.Context, flags chapter.Flags, o options, install bool) error {
 	conn, err := connect(flags)
 	if err != nil {
 		return err
