@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	"k8s.io/component-base/metrics/legacyregistry"
 
 	"client-go-lab/07-controller/api/v1alpha1"
 	"client-go-lab/07-controller/controller"
@@ -152,6 +153,13 @@ func (l *lesson) untilReady(ctx context.Context, name, reason string) (*v1alpha1
 	return website, err
 }
 
+// printConditions prints the conditions of a Website.
+func (l *lesson) printConditions(website *v1alpha1.Website) {
+	for _, condition := range website.Status.Conditions {
+		l.say("%-12s %-6s %-12s %s", condition.Type, condition.Status, condition.Reason, condition.Message)
+	}
+}
+
 // configMap makes a ConfigMap that is nobody's, with the lesson's label.
 func (l *lesson) configMap(ctx context.Context, name string) error {
 	_, err := l.kube.CoreV1().ConfigMaps(labNamespace).Create(ctx, &corev1.ConfigMap{
@@ -164,10 +172,27 @@ func (l *lesson) configMap(ctx context.Context, name string) error {
 	return nil
 }
 
-// requests counts what a client sends and the server accepts. The lease's renewals are left out.
+// reconciled says how many reconciles have ended so, in this process: it reads the metric website_reconcile_total.
+func reconciled(result string) (float64, error) {
+	families, err := legacyregistry.DefaultGatherer.Gather()
+	if err != nil {
+		return 0, fmt.Errorf("gather the metrics: %w", err)
+	}
+	for _, family := range families {
+		for _, sample := range family.GetMetric() {
+			if family.GetName() == "website_reconcile_total" && sample.GetLabel()[0].GetValue() == result {
+				return sample.GetCounter().GetValue(), nil
+			}
+		}
+	}
+	return 0, nil // no such yet
+}
+
+// requests counts what a client sends about objects whose names begin with a word, and the server accepts.
 type requests struct {
+	about string
 	mu    sync.Mutex
-	count map[string]int
+	count map[string]int // by method and resource: "PUT websites/status"
 }
 
 // through returns a config whose clients are counted.
@@ -176,27 +201,27 @@ func (r *requests) through(config *rest.Config) *rest.Config {
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		return roundTripper(func(request *http.Request) (*http.Response, error) {
 			response, err := next.RoundTrip(request)
-			if err == nil && response.StatusCode < 300 && !strings.Contains(request.URL.Path, "/leases") {
-				_, path, _ := strings.Cut(request.URL.Path, "/namespaces/")
-				parts := strings.Split(path, "/") // namespace, resource, name and perhaps subresource
-				what := "all namespaces"
-				if len(parts) > 1 {
-					what = parts[1]
-				}
-				if len(parts) > 3 {
-					what += "/" + parts[3]
-				}
-				r.mu.Lock()
-				defer r.mu.Unlock()
-				if r.count == nil {
-					r.count = map[string]int{}
-				}
-				r.count[request.Method+" "+what]++
+			if err == nil && response.StatusCode < 300 {
+				r.note(request)
 			}
 			return response, err
 		})
 	})
 	return config
+}
+
+func (r *requests) note(request *http.Request) {
+	_, path, _ := strings.Cut(request.URL.Path, "/namespaces/")
+	parts := strings.Split(path, "/") // namespace, resource, name, subresource
+	if len(parts) < 3 || !strings.HasPrefix(parts[2], r.about) {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.count == nil {
+		r.count = map[string]int{}
+	}
+	r.count[request.Method+" "+strings.Join(slices.Delete(parts, 2, 3)[1:], "/")]++
 }
 
 // taken returns what was counted, and begins anew.
@@ -210,12 +235,12 @@ func (r *requests) taken() map[string]int {
 
 // summary is a count in one line.
 func summary(count map[string]int) string {
-	var parts []string
-	for _, key := range slices.Sorted(maps.Keys(count)) {
-		parts = append(parts, fmt.Sprintf("%d %s", count[key], key))
-	}
-	if len(parts) == 0 {
+	if len(count) == 0 {
 		return "nothing"
+	}
+	var parts []string
+	for _, what := range slices.Sorted(maps.Keys(count)) {
+		parts = append(parts, fmt.Sprintf("%d %s", count[what], what))
 	}
 	return strings.Join(parts, ", ")
 }

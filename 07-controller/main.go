@@ -52,6 +52,11 @@ func contents() chapter.Chapter {
 				},
 			},
 			{Name: "minimal", Summary: "the smallest loop that works, and three things that it gets wrong", Run: runLesson(minimal)},
+			{Name: "ownership", Summary: "children made and mended, an idle resync, a name that is taken, a cascade", Run: runLesson(ownership)},
+			{Name: "status", Summary: "conditions, observedGeneration, scale, a conflict, a spec that cannot be", Run: runLesson(status)},
+			{Name: "events", Summary: "what a user is told, and what not", Run: runLesson(userEvents)},
+			{Name: "finalizer", Summary: "an entry that no garbage collector knows, and a deletion that waits for it", Run: runLesson(finalizer)},
+			{Name: "election", Summary: "two replicas: a handover, a leader that is lost, and client-go's own order", Run: runLesson(handover)},
 		},
 	}
 }

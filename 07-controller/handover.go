@@ -1,0 +1,5 @@
+package main
+
+import "context"
+
+func handover(ctx context.Context, l *lesson) error { return nil }
