@@ -57,6 +57,7 @@ func contents() chapter.Chapter {
 			{Name: "events", Summary: "what a user is told, and what not", Run: runLesson(userEvents)},
 			{Name: "finalizer", Summary: "an entry that no garbage collector knows, and a deletion that waits for it", Run: runLesson(finalizer)},
 			{Name: "election", Summary: "two replicas: a handover, a leader that is lost, and client-go's own order", Run: runLesson(handover)},
+			{Name: "metrics", Summary: "the lines of /metrics that are worth an alert, after a server that fails", Run: runLesson(alerts)},
 		},
 	}
 }
