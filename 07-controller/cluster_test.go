@@ -56,23 +56,23 @@ func (l *lesson) requireClean(t *testing.T) {
 	for _, opts := range []metav1.ListOptions{mine(), {LabelSelector: controller.LabelWebsite}} {
 		configMaps, err := l.kube.CoreV1().ConfigMaps(labNamespace).List(ctx, opts)
 		require.NoError(t, err)
-		require.Empty(t, configMaps.Items)
+		require.Zero(t, len(configMaps.Items), "configMaps are left")
 		deployments, err := l.kube.AppsV1().Deployments(labNamespace).List(ctx, opts)
 		require.NoError(t, err)
-		require.Empty(t, deployments.Items)
+		require.Zero(t, len(deployments.Items), "deployments are left")
 		services, err := l.kube.CoreV1().Services(labNamespace).List(ctx, opts)
 		require.NoError(t, err)
-		require.Empty(t, services.Items)
+		require.Zero(t, len(services.Items), "services are left")
 		replicaSets, err := l.kube.AppsV1().ReplicaSets(labNamespace).List(ctx, opts)
 		require.NoError(t, err)
-		require.Empty(t, replicaSets.Items)
+		require.Zero(t, len(replicaSets.Items), "replicaSets are left")
 		pods, err := l.kube.CoreV1().Pods(labNamespace).List(ctx, opts)
 		require.NoError(t, err)
-		require.Empty(t, pods.Items)
+		require.Zero(t, len(pods.Items), "pods are left")
 	}
 	events, err := l.kube.EventsV1().Events(labNamespace).List(ctx, metav1.ListOptions{FieldSelector: "reportingController=" + controller.ReportingController})
 	require.NoError(t, err)
-	require.Empty(t, events.Items)
+	require.Zero(t, len(events.Items), "events are left")
 }
 
 func TestLessonsOnCluster(t *testing.T) {

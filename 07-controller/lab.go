@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -166,10 +168,11 @@ func (l *lesson) sweep(ctx context.Context) error {
 			errs = append(errs, err)
 		}
 	}
-	owners, names := sets.New[string](), sets.New[string]()
+	for _, website := range list.Items { // those of an interrupted run, too
+		l.note(&website)
+	}
+	owners, names := sets.KeySet(l.made), sets.New(slices.Collect(maps.Values(l.made))...)
 	for _, website := range list.Items {
-		owners.Insert(string(website.UID))
-		names.Insert(website.Name)
 		failed(websites.Delete(ctx, website.Name, metav1.DeleteOptions{}))
 	}
 	configMaps := l.kube.CoreV1().ConfigMaps(labNamespace)
@@ -199,7 +202,7 @@ func (l *lesson) sweep(ctx context.Context) error {
 	failed(l.sweepLease(ctx))
 	if len(names) > 0 {
 		failed(l.untilGone(ctx, names))
-		failed(l.sweepEvents(ctx, names))
+		failed(l.sweepEvents(ctx))
 	}
 	return errors.Join(errs...)
 }
@@ -246,8 +249,8 @@ func (l *lesson) sweepLease(ctx context.Context) error {
 	return err
 }
 
-// sweepEvents removes the events about Websites of some names.
-func (l *lesson) sweepEvents(ctx context.Context, names sets.Set[string]) error {
+// sweepEvents removes the events about the lessons' Websites.
+func (l *lesson) sweepEvents(ctx context.Context) error {
 	events := l.kube.EventsV1().Events(labNamespace)
 	list, err := events.List(ctx, metav1.ListOptions{FieldSelector: "reportingController=" + controller.ReportingController})
 	if err != nil {
@@ -255,7 +258,7 @@ func (l *lesson) sweepEvents(ctx context.Context, names sets.Set[string]) error 
 	}
 	var errs []error
 	for _, event := range list.Items {
-		if names.Has(event.Regarding.Name) {
+		if _, ours := l.made[string(event.Regarding.UID)]; ours {
 			if err := events.Delete(ctx, event.Name, metav1.DeleteOptions{}); !apierrors.IsNotFound(err) {
 				errs = append(errs, err)
 			}

@@ -35,6 +35,16 @@ type lesson struct {
 	dynamic dynamic.Interface
 	client  *controller.Client
 	out     io.Writer
+
+	made map[string]string // the lesson's Websites: names by UID
+}
+
+// note remembers a Website, to clean up after it, also when it is gone by then.
+func (l *lesson) note(website *v1alpha1.Website) {
+	if l.made == nil {
+		l.made = map[string]string{}
+	}
+	l.made[string(website.UID)] = website.Name
 }
 
 // lessonStep is a step that looks at what the controller does.
@@ -119,6 +129,7 @@ func (l *lesson) create(ctx context.Context, name, host string, change func(*v1a
 	if err != nil {
 		return nil, fmt.Errorf("create the Website %s: %w", name, err)
 	}
+	l.note(website)
 	return website, nil
 }
 
