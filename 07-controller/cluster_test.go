@@ -285,3 +285,33 @@ func TestServerRefusesOnCluster(t *testing.T) {
 	}))
 	l.requireClean(t)
 }
+
+// An owner is looked for in the namespace of what it owns. So a reference into another one names nobody, and what has no owner
+// any more is garbage.
+func TestOwnerInAnotherNamespaceOnCluster(t *testing.T) {
+	l, _ := labLesson(t)
+	require.NoError(t, l.configMap(t.Context(), "owner"))
+	configMaps := l.kube.CoreV1().ConfigMaps(labNamespace)
+	t.Cleanup(func() {
+		assert.NoError(t, configMaps.Delete(context.Background(), "owner", metav1.DeleteOptions{}))
+	})
+	owner, err := configMaps.Get(t.Context(), "owner", metav1.GetOptions{})
+	require.NoError(t, err)
+	far := l.kube.CoreV1().ConfigMaps(metav1.NamespaceDefault)
+	_, err = far.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
+		Name: "far-child", Labels: labels(), OwnerReferences: []metav1.OwnerReference{
+			{APIVersion: "v1", Kind: "ConfigMap", Name: owner.Name, UID: owner.UID},
+		},
+	}}, metav1.CreateOptions{})
+	require.NoError(t, err, "the server takes it")
+	t.Cleanup(func() { _ = far.Delete(context.Background(), "far-child", metav1.DeleteOptions{}) })
+	require.NoError(t, l.until(t.Context(), "the child is deleted", func(ctx context.Context) (bool, error) {
+		_, err := far.Get(ctx, "far-child", metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return true, nil
+		}
+		return false, err
+	}))
+	_, err = configMaps.Get(t.Context(), "owner", metav1.GetOptions{})
+	assert.NoError(t, err, "the owner is still there")
+}

@@ -9,10 +9,15 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/reference"
 	"k8s.io/klog/v2"
 
+	"client-go-lab/07-controller/api/v1alpha1"
+	"client-go-lab/07-controller/controller"
 	"client-go-lab/internal/chaptertest"
 )
 
@@ -115,4 +120,15 @@ func TestForbidden(t *testing.T) {
 	l := &lesson{kube: kube}
 	err = l.inLab(quiet(t), func() error { t.Error("the lesson has begun"); return nil })
 	assert.EqualError(t, err, "look whether a controller runs: leases are not for you")
+}
+
+// A recorder makes a reference to the object, and finds its kind in the scheme.
+func TestRecorderNeedsTheScheme(t *testing.T) {
+	website := &v1alpha1.Website{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "shop", ResourceVersion: "7"}}
+	_, err := reference.GetReference(scheme.Scheme, website)
+	assert.ErrorContains(t, err, "no kind is registered")
+	got, err := reference.GetReference(controller.Scheme, website)
+	require.NoError(t, err)
+	assert.Equal(t, "Website", got.Kind)
+	assert.Equal(t, "7", got.ResourceVersion, "why two events about two versions are never one with a count")
 }
