@@ -17,7 +17,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	accore "k8s.io/client-go/applyconfigurations/core/v1"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
@@ -250,40 +249,6 @@ func TestGuardOnCluster(t *testing.T) {
 	stdout, stderr, code = program.Run(quiet(t), "minimal", "-kubeconfig", kubeconfig, "-context", "prod")
 	require.Zero(t, code, stderr)
 	program.RequireOutput(t, "minimal", stdout)
-}
-
-// What the controller relies on, and a fake does not do (TestFakeLies in the package controller): the server refuses writes
-// that are meant for another object, or for another version of it.
-func TestServerRefusesOnCluster(t *testing.T) {
-	l, _ := labLesson(t)
-	ctx := t.Context()
-	require.NoError(t, l.inLab(quiet(t), func() error {
-		require.NoError(t, l.configMap(ctx, "bar"))
-		configMaps := l.kube.CoreV1().ConfigMaps(labNamespace)
-		bar, err := configMaps.Get(ctx, "bar", metav1.GetOptions{})
-		require.NoError(t, err)
-		force := metav1.ApplyOptions{FieldManager: controller.FieldManager, Force: true}
-		desired := func() *accore.ConfigMapApplyConfiguration {
-			return accore.ConfigMap("bar", labNamespace).WithData(map[string]string{"index.html": "ours"})
-		}
-		_, err = configMaps.Apply(ctx, desired().WithResourceVersion("1"), force)
-		assert.True(t, apierrors.IsConflict(err), "an apply that must make it: %v", err)
-		_, err = configMaps.Apply(ctx, desired().WithUID("another"), force)
-		assert.True(t, apierrors.IsConflict(err), "an apply for another UID: %v", err)
-		err = configMaps.Delete(ctx, "bar", *metav1.NewPreconditionDeleteOptions("another"))
-		assert.True(t, apierrors.IsConflict(err), "a delete for another UID: %v", err)
-		after, err := configMaps.Get(ctx, "bar", metav1.GetOptions{})
-		require.NoError(t, err)
-		assert.Equal(t, bar, after, "and nothing is written")
-
-		old, err := l.create(ctx, "shop", "shop.example.com", nil)
-		require.NoError(t, err)
-		require.NoError(t, l.change(ctx, "shop", `{"spec":{"replicas":2}}`))
-		_, err = l.client.Websites(labNamespace).UpdateStatus(ctx, old, metav1.UpdateOptions{})
-		assert.True(t, apierrors.IsConflict(err), "a status for an old version: %v", err)
-		return nil
-	}))
-	l.requireClean(t)
 }
 
 // An owner is looked for in the namespace of what it owns. So a reference into another one names nobody, and what has no owner

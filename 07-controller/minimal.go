@@ -101,8 +101,7 @@ func minimal(ctx context.Context, l *lesson) error {
 	wg.Go(func() { small.run(running) })
 
 	l.say("-- what it does")
-	shop, err := l.create(ctx, "shop", "shop.example.com", nil)
-	if err != nil {
+	if _, err := l.create(ctx, "shop", "shop.example.com", nil); err != nil {
 		return err
 	}
 	page, err := l.untilPage(ctx, "shop", "<h1>Open</h1>")
@@ -153,7 +152,8 @@ func minimal(ctx context.Context, l *lesson) error {
 		taken.Data["notes"], metav1.GetControllerOf(taken).Kind, metav1.GetControllerOf(taken).Name)
 
 	l.say("-- wrong: it says nothing")
-	if shop, err = l.client.Websites(labNamespace).Get(ctx, "shop", metav1.GetOptions{}); err != nil {
+	shop, err := l.client.Websites(labNamespace).Get(ctx, "shop", metav1.GetOptions{})
+	if err != nil {
 		return fmt.Errorf("get the Website shop: %w", err)
 	}
 	l.say("the Website shop: generation %d, observedGeneration %d, %d conditions", shop.Generation, shop.Status.ObservedGeneration, len(shop.Status.Conditions))
