@@ -18,11 +18,11 @@
 
 image=${KIND_NODE_IMAGE:-}
 image_file=
-found=             # the cluster before this script: absent, stopped or running
-undo=()            # functions that take back what was done so far, called in reverse order when the script ends
-half_made=         # set while the cluster is being made
-loaded_nodes=      # where this script loaded the sample image, separated by commas
-sample_image_here= # set while Docker holds the sample image
+found=        # the cluster before this script: absent, stopped or running
+undo=()       # functions that take back what was done so far, called in reverse order when the script ends
+half_made=    # set while the cluster is being made
+loaded_nodes= # where this script loaded the sample image, separated by commas
+image_here=   # an image that load_image has made and not removed from Docker yet
 work=$(mktemp -d "${TMPDIR:-/tmp}/client-go-lab-kind.XXXXXX")
 drop_context_from=$work/kubeconfig # the kubeconfig that has the context; empty for the reader's own
 
@@ -51,7 +51,7 @@ on_exit() {
       [ "$status" -ne 0 ] || status=1
     }
   done
-  [ -z "$sample_image_here" ] || docker image rm --force "$sample_image" >/dev/null 2>&1 || true
+  [ -z "$image_here" ] || docker image rm --force "$image_here" >/dev/null 2>&1 || true
   rm -rf "$work"
   exit "$status"
 }
@@ -296,52 +296,64 @@ cluster_delete() {
 # node_images NODE lists the names of the images in a node, each with the digest that it stands for.
 node_images() { docker exec "$1" ctr --namespace=k8s.io images ls 2>/dev/null | awk '{ print $1, $3 }' | sort; }
 
-# sample_refs NODE lists the names of the sample image in a node: the one it was loaded by, and those made of digests.
-sample_refs() {
+# image_refs NODE IMAGE lists the names of an image in a node: the one it was loaded by, and those made of digests.
+image_refs() {
   node_images "$1" >"$work/images"
-  awk -v name="docker.io/$sample_image" 'NR == FNR { if ($1 == name) digest = $2; next } $2 == digest { print $1 }' \
+  awk -v name="docker.io/$2" 'NR == FNR { if ($1 == name) digest = $2; next } $2 == digest { print $1 }' \
     "$work/images" "$work/images"
+}
+
+# build_program FILE PACKAGE builds a program for the nodes, linked statically.
+build_program() {
+  local arch
+  arch=$(docker version --format '{{.Server.Arch}}')
+  CGO_ENABLED=0 GOOS=linux GOARCH=$arch go -C "$root" build -trimpath -ldflags='-s -w' -o "$1" "$2"
+}
+
+# load_image WHAT IMAGE DIRECTORY NODES builds an image from a directory, and loads it into the nodes, separated by commas.
+load_image() {
+  local what=$1 name=$2 dir=$3 nodes=$4 node
+  docker image inspect "$name" >/dev/null 2>&1 || image_here=$name
+  # Without attestations: a node of kind cannot import an image that has them.
+  BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker build --tag "$name" "$dir" >"$work/build.log" 2>&1 || {
+    tail -n 10 "$work/build.log" >&2
+    die "docker build could not make the $what image; the lines above say why"
+  }
+  for node in ${nodes//,/ }; do node_images "$node" >"$work/before.$what.$node"; done
+  "$kind" load docker-image --name "$cluster" --nodes "$nodes" "$name" >"$work/load.log" 2>&1 || {
+    tail -n 5 "$work/load.log" >&2
+    die "kind could not load the $what image into the nodes; the lines above say why"
+  }
+  for node in ${nodes//,/ }; do node_images "$node" >"$work/after.$what.$node"; done
+  [ -z "$image_here" ] || docker image rm --force "$name" >/dev/null # the nodes have it
+  image_here=
+}
+
+# unload_image WHAT IMAGE NODES takes an image out of the nodes that load_image put it into.
+unload_image() {
+  local what=$1 name=$2 nodes=$3 node ref
+  for node in ${nodes//,/ }; do
+    # The import itself left a name, too, with a digest of its own.
+    for ref in $(image_refs "$node" "$name") $(comm -13 "$work/before.$what.$node" "$work/after.$what.$node" 2>/dev/null | cut -d ' ' -f 1); do
+      docker exec "$node" ctr --namespace=k8s.io images rm "$ref" >/dev/null 2>&1 || true # some are there twice
+    done
+    [ -z "$(image_refs "$node" "$name")" ] || return
+  done
 }
 
 # load_sample_image builds the sample image and loads it into the nodes that do not have it, and sets loaded_nodes to them.
 load_sample_image() {
-  local dir=$work/sample arch node name
+  local dir=$work/sample node name
   for node in $(nodes); do
-    [ -n "$(sample_refs "$node")" ] || loaded_nodes=${loaded_nodes:+$loaded_nodes,}$node
+    [ -n "$(image_refs "$node" "$sample_image")" ] || loaded_nodes=${loaded_nodes:+$loaded_nodes,}$node
   done
   [ -n "$loaded_nodes" ] || return 0
   say "Building the sample image and loading it into the nodes"
   mkdir -p "$dir/bin"
   for name in echo cat false; do ln -sf /sample "$dir/bin/$name"; done
-  arch=$(docker version --format '{{.Server.Arch}}')
-  CGO_ENABLED=0 GOOS=linux GOARCH=$arch go -C "$root" build -trimpath -ldflags='-s -w' -o "$dir/sample" ./scripts/sample
+  build_program "$dir/sample" ./scripts/sample
   cp "$root/scripts/sample/Dockerfile" "$dir"
-  sample_image_here=1
-  # Without attestations: a node of kind cannot import an image that has them.
-  BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker build --tag "$sample_image" "$dir" >"$work/build.log" 2>&1 || {
-    tail -n 10 "$work/build.log" >&2
-    die "docker build could not make the sample image; the lines above say why"
-  }
-  for node in ${loaded_nodes//,/ }; do node_images "$node" >"$work/before.$node"; done
-  "$kind" load docker-image --name "$cluster" --nodes "$loaded_nodes" "$sample_image" >"$work/load.log" 2>&1 || {
-    tail -n 5 "$work/load.log" >&2
-    die "kind could not load the sample image into the nodes; the lines above say why"
-  }
-  for node in ${loaded_nodes//,/ }; do node_images "$node" >"$work/after.$node"; done
-  docker image rm --force "$sample_image" >/dev/null # the nodes have it
-  sample_image_here=
-}
-
-# unload_sample_image takes the sample image out of the nodes that load_sample_image put it into.
-unload_sample_image() {
-  local node ref
-  for node in ${loaded_nodes//,/ }; do
-    # The import itself left a name, too, with a digest of its own.
-    for ref in $(sample_refs "$node") $(comm -13 "$work/before.$node" "$work/after.$node" 2>/dev/null | cut -d ' ' -f 1); do
-      docker exec "$node" ctr --namespace=k8s.io images rm "$ref" >/dev/null 2>&1 || true # some are there twice
-    done
-    [ -z "$(sample_refs "$node")" ] || return
-  done
+  load_image sample "$sample_image" "$dir" "$loaded_nodes"
 }
 
 # samples_up NAMESPACE puts the sample workloads into a namespace that exists, and waits until they run.
@@ -412,7 +424,7 @@ chapter_restore() {
     ! is_new "$name" || gone+=("$name")
   done
   [ ${#gone[@]} -eq 0 ] || node_kubectl delete namespace --ignore-not-found --timeout=120s "${gone[@]}" >/dev/null || return
-  unload_sample_image
+  unload_image sample "$sample_image" "$loaded_nodes"
 }
 
 # list_namespace NAMESPACE lists what is in a namespace, except what Kubernetes puts into each and the events, which go

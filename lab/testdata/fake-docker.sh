@@ -63,7 +63,7 @@ case "$name ${1:-}" in
   "docker start") set_nodes running ;;
   "docker stop") set_nodes exited ;;
   "docker build") fails docker-build ;;
-  "docker image") ;;
+  "docker image") [ "$2" != inspect ] ;; # Docker has none
   "docker exec") node_exec "$@" ;;
   "kind create")
     set_nodes running
