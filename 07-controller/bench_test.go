@@ -49,13 +49,13 @@ func BenchmarkWebsites(b *testing.B) {
 	}
 }
 
-// requests counts what a client sends, by verb and resource.
-type requests struct {
+// sent counts what a client sends, by verb and resource.
+type sent struct {
 	mu     sync.Mutex
 	counts map[string]int
 }
 
-func (r *requests) wrap(next http.RoundTripper) http.RoundTripper {
+func (r *sent) wrap(next http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(request *http.Request) (*http.Response, error) {
 		response, err := next.RoundTrip(request)
 		name := requestName(request)
@@ -96,7 +96,7 @@ func requestName(request *http.Request) string {
 }
 
 // of sums what was sent so far, by a function of the name.
-func (r *requests) of(is func(name string) bool) (sum int) {
+func (r *sent) of(is func(name string) bool) (sum int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for name, count := range r.counts {
@@ -115,7 +115,7 @@ func isWrite(name string) bool {
 func benchmark(b *testing.B, n, qps int) {
 	w := throwAwayWorld(b)
 	w.bigNode()
-	counted := &requests{counts: map[string]int{}}
+	counted := &sent{counts: map[string]int{}}
 	config := rest.CopyConfig(w.admin)
 	config.QPS = 0
 	config.Wrap(counted.wrap)
@@ -126,7 +126,7 @@ func benchmark(b *testing.B, n, qps int) {
 	go func() { ended <- run(ctx, config, o) }()
 
 	heap := newPeakHeap(ctx)
-	before, start := reconciled(b), time.Now()
+	before, start := reconcileCount(b), time.Now()
 	written, ready := w.watch(ctx, n)
 	w.createMany(n)
 	created := time.Since(start)
@@ -142,7 +142,7 @@ func benchmark(b *testing.B, n, qps int) {
 	b.ReportMetric(created.Seconds(), "s-to-create")
 	b.ReportMetric(applied.Seconds(), "s-to-applied")
 	b.ReportMetric(took.Seconds(), "s-to-available")
-	b.ReportMetric((reconciled(b)-before)/took.Seconds(), "reconciles/s")
+	b.ReportMetric((reconcileCount(b)-before)/took.Seconds(), "reconciles/s")
 	b.ReportMetric(heap.mebibytes(), "peak-heap-MiB")
 
 	counted.settle()
@@ -155,9 +155,9 @@ func benchmark(b *testing.B, n, qps int) {
 	b.ReportMetric(float64(counted.of(func(string) bool { return true }))/float64(n), "requests/website")
 
 	// Now a resync: each Website is reconciled again, and nothing is to be done.
-	quiet := reconciled(b)
+	quiet := reconcileCount(b)
 	err := wait.PollUntilContextTimeout(ctx, time.Second, 5*time.Minute, false, func(context.Context) (bool, error) {
-		return reconciled(b) >= quiet+float64(n), nil
+		return reconcileCount(b) >= quiet+float64(n), nil
 	})
 	require.NoError(b, err, "no resync has come")
 	b.ReportMetric(float64(counted.of(isWrite)-writes), "writes-in-resync")
@@ -242,8 +242,8 @@ func (w *world) watch(ctx context.Context, n int) (written, ready <-chan struct{
 	return channels[0], channels[1]
 }
 
-// reconciled is how many reconciles have ended in this process.
-func reconciled(b *testing.B) (sum float64) {
+// reconcileCount is how many reconciles have ended in this process.
+func reconcileCount(b *testing.B) (sum float64) {
 	families, err := legacyregistry.DefaultGatherer.Gather()
 	require.NoError(b, err)
 	for _, family := range families {
@@ -272,14 +272,14 @@ func newPeakHeap(ctx context.Context) *peakHeap {
 func (p *peakHeap) mebibytes() float64 { return float64(p.bytes.Load()) / (1 << 20) }
 
 // all returns what was sent so far, by name.
-func (r *requests) all() map[string]int {
+func (r *sent) all() map[string]int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return maps.Clone(r.counts)
 }
 
 // settle waits until nothing was written for three seconds.
-func (r *requests) settle() {
+func (r *sent) settle() {
 	for last := -1; last != r.of(isWrite); time.Sleep(3 * time.Second) {
 		last = r.of(isWrite)
 	}
