@@ -35,7 +35,7 @@ type proxy struct {
 	mu      sync.Mutex
 	fault   func(w http.ResponseWriter, r *http.Request, pass http.Handler) // what happens to a request instead of pass; may be nil
 	watches map[*http.Request]context.CancelFunc                            // those that run
-	blind   bool                                                            // lists and watches get no answer
+	sight   chan struct{}                                                   // closed: lists and watches pass; else they wait
 }
 
 // proxy starts a proxy for one controller. It writes down in audit what the controller writes.
@@ -45,7 +45,8 @@ func (w *world) proxy(who string, audit *audit) *proxy {
 	require.NoError(w.t, err)
 	transport, err := rest.TransportFor(rest.AnonymousClientConfig(w.admin))
 	require.NoError(w.t, err)
-	p := &proxy{watches: map[*http.Request]context.CancelFunc{}}
+	p := &proxy{watches: map[*http.Request]context.CancelFunc{}, sight: make(chan struct{})}
+	close(p.sight)
 	pass := &httputil.ReverseProxy{
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		Transport:     roundTripper(func(r *http.Request) (*http.Response, error) { return audit.roundTrip(who, r, transport) }),
@@ -76,8 +77,8 @@ func (p *proxy) serve(w http.ResponseWriter, r *http.Request, pass http.Handler)
 	defer cancel()
 	r = r.WithContext(ctx)
 	p.mu.Lock()
-	fault, blind := p.fault, p.blind
-	if isWatch(r) && !blind {
+	fault, sight := p.fault, p.sight
+	if isWatch(r) {
 		p.watches[r] = cancel
 		defer func() {
 			p.mu.Lock()
@@ -86,14 +87,18 @@ func (p *proxy) serve(w http.ResponseWriter, r *http.Request, pass http.Handler)
 		}()
 	}
 	p.mu.Unlock()
-	switch {
-	case blind && r.Method == http.MethodGet && !isLease(r):
-		reset(w)
-	case fault != nil:
-		fault(w, r, pass)
-	default:
-		pass.ServeHTTP(w, r)
+	if !isWrite(r) && !isLease(r) {
+		select {
+		case <-sight:
+		case <-ctx.Done():
+			return
+		}
 	}
+	if fault != nil {
+		fault(w, r, pass)
+		return
+	}
+	pass.ServeHTTP(w, r)
 }
 
 func isWatch(r *http.Request) bool { return r.URL.Query().Has("watch") }
@@ -122,14 +127,16 @@ func (p *proxy) cut() {
 	}
 }
 
-// setBlind cuts the watches and lets no list or watch through, until it is called with false.
+// setBlind cuts the watches and keeps lists and watches waiting until it is called with false.
 func (p *proxy) setBlind(blind bool) {
-	p.mu.Lock()
-	p.blind = blind
-	p.mu.Unlock()
-	if blind {
-		p.cut()
+	if !blind {
+		close(p.sight)
+		return
 	}
+	p.mu.Lock()
+	p.sight = make(chan struct{})
+	p.mu.Unlock()
+	p.cut()
 }
 
 // reset breaks a connection as a crash at the other end does: with a TCP RST.
