@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -36,7 +37,8 @@ import (
 
 // What goes wrong around a controller, one test each. However it went wrong, in the end all Websites are as specified, and
 // nothing is there that belongs to none of them. Each of these tests was seen to fail without what protects the controller:
-// the table is in README.md. The faults of the API server itself are in serverfaults_test.go.
+// the table is in README.md. The faults of the API
+// server itself are in serverfaults_test.go.
 
 func TestFaultsOnCluster(t *testing.T) {
 	w := labWorld(t)
@@ -51,6 +53,7 @@ func TestFaultsOnCluster(t *testing.T) {
 		{"shutdown in a reconcile", shutdownInReconcile},
 		{"another writer", anotherWriter},
 		{"children deleted", childrenDeleted},
+		{"children deleted unseen", childrenDeletedUnseen},
 		{"bad network", badNetwork},
 		{"rights taken away", rightsTakenAway},
 		{"panic", panics},
@@ -392,6 +395,46 @@ func childrenDeleted(w *world) {
 	w.requireAsSpecified(20)
 	deleteAll() // everything
 	w.requireAsSpecified(20)
+	r.requireAlive()
+}
+
+// The watches of the children are cut, and told 410 when they come back: what was deleted meanwhile, the controller learns
+// from tombstones. The Websites are watched all the time; nothing that happens to them would bring their children back.
+func childrenDeletedUnseen(w *world) {
+	p := w.proxy("", &audit{})
+	r := w.start(p.kubeconfig(w), "-v", "4").leading()
+	w.create(names(4)...)
+	w.requireAsSpecified(4)
+	deleted := make(chan struct{})
+	var gone sync.Map // the kinds that were told 410
+	p.breakWith(func(rw http.ResponseWriter, r *http.Request, pass http.Handler) {
+		if !isWatch(r) || strings.Contains(r.URL.Path, "/websites") {
+			pass.ServeHTTP(rw, r)
+			return
+		}
+		select {
+		case <-deleted:
+		case <-r.Context().Done():
+			return
+		}
+		if _, told := gone.LoadOrStore(r.URL.Path, true); !told {
+			status := apierrors.NewResourceExpired("too old resource version").Status()
+			status.Kind, status.APIVersion = "Status", "v1"
+			rw.Header().Set("Content-Type", "application/json")
+			rw.WriteHeader(http.StatusGone)
+			_ = json.NewEncoder(rw).Encode(status)
+			return
+		}
+		pass.ServeHTTP(rw, r)
+	})
+	p.cutWatches(func(r *http.Request) bool { return !strings.Contains(r.URL.Path, "/websites") })
+	ctx := w.t.Context()
+	require.NoError(w.t, w.kube.CoreV1().ConfigMaps(w.namespace).Delete(ctx, "site-00", metav1.DeleteOptions{}))
+	require.NoError(w.t, w.kube.AppsV1().Deployments(w.namespace).Delete(ctx, "site-01", metav1.DeleteOptions{}))
+	require.NoError(w.t, w.kube.CoreV1().Services(w.namespace).Delete(ctx, "site-02", metav1.DeleteOptions{}))
+	require.NoError(w.t, w.kube.CoreV1().ConfigMaps(w.system).Delete(ctx, "site-03.example.com", metav1.DeleteOptions{}))
+	close(deleted)
+	w.requireAsSpecified(4)
 	r.requireAlive()
 }
 

@@ -119,11 +119,16 @@ func (p *proxy) breakWith(fault func(http.ResponseWriter, *http.Request, http.Ha
 }
 
 // cut breaks all watches off, in the middle.
-func (p *proxy) cut() {
+func (p *proxy) cut() { p.cutWatches(func(*http.Request) bool { return true }) }
+
+// cutWatches breaks those watches off that match.
+func (p *proxy) cutWatches(match func(*http.Request) bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, cancel := range p.watches {
-		cancel()
+	for r, cancel := range p.watches {
+		if match(r) {
+			cancel()
+		}
 	}
 }
 

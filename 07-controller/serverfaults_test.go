@@ -43,13 +43,16 @@ func TestServerFaultsOnCluster(t *testing.T) {
 // The API server is gone for ten seconds. Some Websites are changed just before, and reconciles are under way: they fail,
 // and are tried again. Others are changed just after. The lease outlasts this, and so does the process.
 func serverStopped(w *world, cluster *ownCluster) {
-	r := w.start(w.kubeconfig(""), "-lease", "60s").leading()
+	p := w.proxy("", &audit{})
+	r := w.start(p.kubeconfig(w), "-lease", "60s").leading()
 	w.create(names(10)...)
 	w.requireAsSpecified(10)
-	for i, name := range names(10) {
+	pause := p.pauseAt(1, false, isKept)
+	for i, name := range names(5) {
 		w.change(name, "just before", 1+i%3)
 	}
-	cluster.stopFor(w, 10*time.Second)
+	pause.wait(w) // of this Website, the controller has seen the change, and done nothing yet
+	cluster.stopFor(w, 10*time.Second, func() { pause.resume <- false })
 	cluster.waitReady(w)
 	for i, name := range names(10)[5:] {
 		w.change(name, "just after", 1+i%3)
@@ -168,8 +171,8 @@ func (c *ownCluster) kill(w *world, components ...string) {
 	}
 }
 
-// stopFor ends the API server and starts it again after a while: as long the supervisor is stopped, too.
-func (c *ownCluster) stopFor(w *world, duration time.Duration) {
+// stopFor ends the API server, calls ended, and starts the API server again after a while: as long the supervisor is stopped, too.
+func (c *ownCluster) stopFor(w *world, duration time.Duration, ended func()) {
 	w.t.Helper()
 	content, err := os.ReadFile(filepath.Join(c.state, "run.lock"))
 	require.NoError(w.t, err)
@@ -178,6 +181,7 @@ func (c *ownCluster) stopFor(w *world, duration time.Duration) {
 	require.NoError(w.t, syscall.Kill(supervisor, syscall.SIGSTOP))
 	defer func() { require.NoError(w.t, syscall.Kill(supervisor, syscall.SIGCONT)) }()
 	require.NoError(w.t, syscall.Kill(c.pid(w, "kube-apiserver"), syscall.SIGKILL))
+	ended()
 	over := time.NewTimer(duration) // the fault itself
 	defer over.Stop()
 	<-over.C
