@@ -32,6 +32,8 @@ type proxy struct {
 	url string
 	ca  []byte // of its certificate: clients send a token only over TLS
 
+	closed chan struct{} // when the test is over
+
 	mu      sync.Mutex
 	fault   func(w http.ResponseWriter, r *http.Request, pass http.Handler) // what happens to a request instead of pass; may be nil
 	watches map[*http.Request]context.CancelFunc                            // those that run
@@ -45,7 +47,7 @@ func (w *world) proxy(who string, audit *audit) *proxy {
 	require.NoError(w.t, err)
 	transport, err := rest.TransportFor(rest.AnonymousClientConfig(w.admin))
 	require.NoError(w.t, err)
-	p := &proxy{watches: map[*http.Request]context.CancelFunc{}, sight: make(chan struct{})}
+	p := &proxy{watches: map[*http.Request]context.CancelFunc{}, sight: make(chan struct{}), closed: make(chan struct{})}
 	close(p.sight)
 	pass := &httputil.ReverseProxy{
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
@@ -58,6 +60,7 @@ func (w *world) proxy(who string, audit *audit) *proxy {
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
 	w.t.Cleanup(func() {
+		close(p.closed)
 		p.cut()
 		server.Close()
 	})
@@ -184,7 +187,12 @@ func (p *proxy) pauseAt(n int, answered bool, matches func(*http.Request) bool) 
 			pass.ServeHTTP(answer, r)
 		}
 		pause.reached <- r
-		switch goOn := <-pause.resume; {
+		goOn := false
+		select {
+		case goOn = <-pause.resume:
+		case <-p.closed:
+		}
+		switch {
 		case !goOn:
 			reset(w)
 		case answered:
