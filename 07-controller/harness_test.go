@@ -360,11 +360,11 @@ func names(n int) (names []string) {
 	return names
 }
 
-// eventually waits up to a minute until check returns nil, and fails with what it returned last.
+// eventually waits up to two minutes (an informer that lost its server waits up to 30 s between two tries) until check returns nil, and fails with what it returned last.
 func eventually(t testing.TB, what string, check func(context.Context) error) {
 	t.Helper()
 	var last error
-	err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+	err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, 2*time.Minute, true, func(ctx context.Context) (bool, error) {
 		err := check(ctx)
 		if ctx.Err() == nil { // else it says that time is over
 			last = err
