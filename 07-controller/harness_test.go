@@ -202,16 +202,22 @@ func (w *world) remove() {
 
 // kubeconfig writes a kubeconfig for the controller's service account. server is the address to go to; "" is the cluster's own.
 func (w *world) kubeconfig(server string) string {
+	cluster := &clientcmdapi.Cluster{Server: server}
+	if server == "" {
+		cluster = &clientcmdapi.Cluster{
+			Server: w.admin.Host, CertificateAuthority: w.admin.CAFile, CertificateAuthorityData: w.admin.CAData,
+		}
+	}
+	return w.kubeconfigTo(cluster)
+}
+
+// kubeconfigTo is kubeconfig with a server that has a certificate. Without TLS, clients send no token.
+func (w *world) kubeconfigTo(cluster *clientcmdapi.Cluster) string {
 	w.t.Helper()
 	token, err := w.kube.CoreV1().ServiceAccounts(w.system).CreateToken(w.t.Context(), "website-controller", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
 	require.NoError(w.t, err)
 	config := clientcmdapi.NewConfig()
-	config.Clusters["c"] = &clientcmdapi.Cluster{Server: server}
-	if server == "" {
-		config.Clusters["c"] = &clientcmdapi.Cluster{
-			Server: w.admin.Host, CertificateAuthority: w.admin.CAFile, CertificateAuthorityData: w.admin.CAData,
-		}
-	}
+	config.Clusters["c"] = cluster
 	config.AuthInfos["u"] = &clientcmdapi.AuthInfo{Token: token.Status.Token}
 	config.Contexts["lab"] = &clientcmdapi.Context{Cluster: "c", AuthInfo: "u"}
 	config.CurrentContext = "lab"
@@ -281,15 +287,17 @@ func (r *replica) logged() string {
 func (r *replica) wait(words string) {
 	r.t.Helper()
 	eventually(r.t, "the log says "+words, func(context.Context) error {
+		var ended bool
+		select {
+		case <-r.ended:
+			ended = true
+		default:
+		}
 		if strings.Contains(r.logged(), words) {
 			return nil
 		}
-		select {
-		case <-r.ended:
-			return fmt.Errorf("the controller has ended: %s", r.logged())
-		default:
-			return errors.New("not yet")
-		}
+		require.False(r.t, ended, "the controller has ended before its log says %s", words)
+		return errors.New("not yet")
 	})
 }
 
@@ -300,14 +308,20 @@ func (r *replica) leading() *replica {
 	return r
 }
 
-// signal sends a signal and, if it is one to end by, waits for the end.
+// signal sends a signal to end by, and waits for the end.
 func (r *replica) signal(signal os.Signal) *os.ProcessState {
 	r.t.Helper()
 	require.NoError(r.t, r.process.Signal(signal))
+	return r.end()
+}
+
+// end waits for the replica's end.
+func (r *replica) end() *os.ProcessState {
+	r.t.Helper()
 	select {
 	case <-r.ended:
 	case <-time.After(30 * time.Second):
-		r.t.Fatalf("the controller does not end after %s", signal)
+		r.t.Fatal("the controller does not end")
 	}
 	return r.state
 }
@@ -357,11 +371,11 @@ func names(n int) (names []string) {
 	return names
 }
 
-// eventually waits up to a minute until check returns nil, and fails with what it returned last.
+// eventually waits up to two minutes (an informer that lost its server waits up to 30 s between two tries) until check returns nil, and fails with what it returned last.
 func eventually(t testing.TB, what string, check func(context.Context) error) {
 	t.Helper()
 	var last error
-	err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+	err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, 2*time.Minute, true, func(ctx context.Context) (bool, error) {
 		err := check(ctx)
 		if ctx.Err() == nil { // else it says that time is over
 			last = err
