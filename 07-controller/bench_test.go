@@ -107,7 +107,7 @@ func (r *sent) of(is func(name string) bool) (sum int) {
 	return sum
 }
 
-func isWrite(name string) bool {
+func isWriteName(name string) bool {
 	verb, resource, _ := strings.Cut(name, " ")
 	return slices.Contains([]string{"post", "patch", "update", "delete"}, verb) && resource != "leases"
 }
@@ -149,7 +149,7 @@ func benchmark(b *testing.B, n, qps int) {
 	for name, count := range counted.all() {
 		b.Logf("%-40s %8.3f per Website", name, float64(count)/float64(n))
 	}
-	writes := counted.of(isWrite)
+	writes := counted.of(isWriteName)
 	b.ReportMetric(float64(writes)/float64(n), "writes/website")
 	b.ReportMetric(float64(counted.of(func(name string) bool { return strings.HasSuffix(name, " 409") }))/float64(n), "conflicts/website")
 	b.ReportMetric(float64(counted.of(func(string) bool { return true }))/float64(n), "requests/website")
@@ -160,7 +160,7 @@ func benchmark(b *testing.B, n, qps int) {
 		return reconcileCount(b) >= quiet+float64(n), nil
 	})
 	require.NoError(b, err, "no resync has come")
-	b.ReportMetric(float64(counted.of(isWrite)-writes), "writes-in-resync")
+	b.ReportMetric(float64(counted.of(isWriteName)-writes), "writes-in-resync")
 	cancel()
 	require.NoError(b, <-ended)
 }
@@ -280,7 +280,7 @@ func (r *sent) all() map[string]int {
 
 // settle waits until nothing was written for three seconds.
 func (r *sent) settle() {
-	for last := -1; last != r.of(isWrite); time.Sleep(3 * time.Second) {
-		last = r.of(isWrite)
+	for last := -1; last != r.of(isWriteName); time.Sleep(3 * time.Second) {
+		last = r.of(isWriteName)
 	}
 }

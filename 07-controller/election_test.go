@@ -62,11 +62,6 @@ func (s leaseServer) election(t *testing.T, before func(ktesting.Action) error) 
 	return e
 }
 
-// quiet is a context for a bubble, without logs.
-func quiet(t *testing.T) (context.Context, context.CancelFunc) {
-	return context.WithCancel(klog.NewContext(t.Context(), klog.Logger{}))
-}
-
 // untilDone is work that does nothing.
 func untilDone(ctx context.Context) error {
 	<-ctx.Done()
@@ -75,7 +70,7 @@ func untilDone(ctx context.Context) error {
 
 func TestElectionEndsBeforeItLed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := quiet(t)
+		ctx, cancel := context.WithCancel(quiet(t))
 		server := newLeaseServer()
 		leader, standby := server.election(t, nil), server.election(t, nil)
 		led := make(chan error, 1)
@@ -102,7 +97,7 @@ func TestElectionEndsBeforeItLed(t *testing.T) {
 // The lease is held while the work goes on, also after the context has ended, and given back when the work is done.
 func TestElectionKeepsTheLeaseUntilTheWorkIsDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := quiet(t)
+		ctx, cancel := context.WithCancel(quiet(t))
 		server := newLeaseServer()
 		e := server.election(t, nil)
 		ended := make(chan error, 1)
@@ -126,7 +121,7 @@ func TestElectionKeepsTheLeaseUntilTheWorkIsDone(t *testing.T) {
 // client-go's own order is the other way round. This is its example, with ReleaseOnCancel.
 func TestClientGoGivesTheLeaseBackBeforeTheWorkIsDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := quiet(t)
+		ctx, cancel := context.WithCancel(quiet(t))
 		server := newLeaseServer()
 		done := make(chan struct{})
 		elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
@@ -162,7 +157,7 @@ func (s leaseServer) lock(identity string, before func(ktesting.Action) error) *
 // The server does not answer any more. The leader stops writing at the deadline, and run says so.
 func TestElectionLosesTheLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := quiet(t)
+		ctx, cancel := context.WithCancel(quiet(t))
 		defer cancel()
 		var broken atomic.Bool
 		e := newLeaseServer().election(t, func(ktesting.Action) error {
@@ -187,7 +182,7 @@ func TestElectionLosesTheLease(t *testing.T) {
 // the lease runs from then on, however late the answer comes.
 func TestElectionCountsFromTheRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := quiet(t)
+		ctx, cancel := context.WithCancel(quiet(t))
 		defer cancel()
 		var slow, broken atomic.Bool
 		server := newLeaseServer()
@@ -225,7 +220,7 @@ func TestElectionCountsFromTheRequest(t *testing.T) {
 
 func TestFenceRefusesToWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := quiet(t)
+		ctx, cancel := context.WithCancel(quiet(t))
 		e := newLeaseServer().election(t, nil)
 		var sent []string
 		transport := e.fenced(roundTripper(func(r *http.Request) (*http.Response, error) {
@@ -284,7 +279,7 @@ func TestWhoseLeaseIsGivenBack(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				ctx, cancel := quiet(t)
+				ctx, cancel := context.WithCancel(quiet(t))
 				defer cancel()
 				server := newLeaseServer()
 				var stopped atomic.Bool
