@@ -87,7 +87,7 @@ rival is gone, and the entry shop.example.com went before it
 	"election": {`-- a is asked to stop
 a works
 a is told to stop
-the lease is still a's: true
+a renews its lease
 a has stopped
 b works
 -- a can no longer renew its lease (this takes 6 seconds)

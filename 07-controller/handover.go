@@ -55,15 +55,28 @@ func graceful(ctx context.Context, l *lesson) error {
 	if err := l.until(ctx, "b has seen who leads", func(context.Context) (bool, error) { return eb.elector.GetLeader() != "", nil }); err != nil {
 		return err
 	}
+	leader := eb.elector.GetLeader()
 	stopA()
 	if err := await(ctx, a.told); err != nil {
 		return err
 	}
-	lease, err := l.kube.CoordinationV1().Leases(labNamespace).Get(ctx, leaseName, metav1.GetOptions{})
-	if err != nil {
-		return fmt.Errorf("get the lease: %w", err)
+	var first *metav1.MicroTime
+	if err := l.until(ctx, "a renews its lease once more", func(ctx context.Context) (bool, error) {
+		lease, err := l.kube.CoordinationV1().Leases(labNamespace).Get(ctx, leaseName, metav1.GetOptions{})
+		if err != nil {
+			return false, err
+		}
+		if *lease.Spec.HolderIdentity != leader {
+			return false, errors.New("the lease is given back, and a still works")
+		}
+		if first == nil {
+			first = lease.Spec.RenewTime
+		}
+		return first.Before(lease.Spec.RenewTime), nil
+	}); err != nil {
+		return err
 	}
-	j.note("the lease is still a's: %t", *lease.Spec.HolderIdentity == eb.elector.GetLeader())
+	j.note("a renews its lease")
 	a.end()
 	if err := await(ctx, b.started); err != nil {
 		return err
