@@ -19,7 +19,6 @@ import (
 	ktesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
-	"k8s.io/klog/v2"
 )
 
 // These tests run in a synctest bubble: its clock is a fake, and goes on as soon as everybody waits.

@@ -126,8 +126,8 @@ func (w *world) delete(name string) {
 	require.NoError(w.t, w.websites.Websites(w.namespace).Delete(w.t.Context(), name, metav1.DeleteOptions{}))
 }
 
-// ready waits until the replica has seen everything: then it can take over at once.
-func (r *replica) ready() *replica {
+// standby waits until the replica has seen everything: then it can take over at once.
+func (r *replica) standby() *replica {
 	r.t.Helper()
 	eventually(r.t, "the standby is ready", func(context.Context) error {
 		response, err := http.Get("http://" + r.address + "/readyz")
@@ -164,7 +164,7 @@ func random(t testing.TB) *rand.Rand {
 // but the answer is still on its way. While it is dead, the Website of that write is deleted, every other time.
 func controllerKilled(w *world) {
 	random := random(w.t)
-	p := w.proxy("", &audit{})
+	p := w.proxy("", &ledger{})
 	kubeconfig := p.kubeconfig(w)
 	websites := map[string]bool{}
 	r := w.start(kubeconfig).leading()
@@ -198,10 +198,10 @@ func controllerKilled(w *world) {
 
 // Two replicas. The leader is killed, and later another one is asked to end, both in the middle of much work.
 func leaderLost(w *world) {
-	audit := &audit{}
+	audit := &ledger{}
 	first, second, third := w.proxy("first", audit), w.proxy("second", audit), w.proxy("third", audit)
 	a := w.start(first.kubeconfig(w)).leading()
-	b := w.start(second.kubeconfig(w)).ready()
+	b := w.start(second.kubeconfig(w)).standby()
 	pause := first.pauseAt(30, false, isKept)
 	w.create(names(20)...)
 	pause.wait(w)
@@ -210,7 +210,7 @@ func leaderLost(w *world) {
 	b.leading()
 	w.requireAsSpecified(20)
 
-	c := w.start(third.kubeconfig(w)).ready()
+	c := w.start(third.kubeconfig(w)).standby()
 	pause = second.pauseAt(10, false, isKept)
 	for _, name := range names(20) {
 		w.change(name, "changed", 1)
@@ -230,10 +230,10 @@ func leaderLost(w *world) {
 // takeOver stops a leader's process at a request, until a standby has taken over and written something. Then it goes on.
 // Of its requests, it is one that the server gets.
 func takeOver(w *world, n int, answered bool, at func(*http.Request) bool) {
-	audit := &audit{}
+	audit := &ledger{}
 	first, second := w.proxy("first", audit), w.proxy("second", audit)
 	a := w.start(first.kubeconfig(w), "-qps", "20", "-burst", "1").leading() // slow: there is work left when it is stopped
-	b := w.start(second.kubeconfig(w)).ready()
+	b := w.start(second.kubeconfig(w)).standby()
 	w.create(names(20)...)
 	pause := first.pauseAt(n, answered, at)
 	pause.wait(w)
@@ -271,10 +271,10 @@ func leaderStoppedRenewing(w *world) {
 // A reconcile is under way when the controller is asked to end: one of its requests takes long. The reconcile is finished,
 // the lease is kept until then, and the next leader begins after that.
 func shutdownInReconcile(w *world) {
-	audit := &audit{}
+	audit := &ledger{}
 	first, second := w.proxy("first", audit), w.proxy("second", audit)
 	a := w.start(first.kubeconfig(w)).leading()
-	b := w.start(second.kubeconfig(w)).ready()
+	b := w.start(second.kubeconfig(w)).standby()
 	pause := first.pauseAt(1, false, func(r *http.Request) bool { return isWrite(r) && strings.Contains(r.URL.Path, "/deployments/") })
 	w.create("site-00")
 	pause.wait(w)
@@ -310,7 +310,7 @@ func shutdownInReconcile(w *world) {
 
 // Somebody writes to the children what the controller does not want, for a while.
 func anotherWriter(w *world) {
-	audit := &audit{}
+	audit := &ledger{}
 	w.start(w.proxy("", audit).kubeconfig(w)).leading()
 	w.create(names(10)...)
 	w.requireAsSpecified(10)
@@ -401,7 +401,7 @@ func childrenDeleted(w *world) {
 // The watches of the children are cut, and told 410 when they come back: what was deleted meanwhile, the controller learns
 // from tombstones. The Websites are watched all the time; nothing that happens to them would bring their children back.
 func childrenDeletedUnseen(w *world) {
-	p := w.proxy("", &audit{})
+	p := w.proxy("", &ledger{})
 	r := w.start(p.kubeconfig(w), "-v", "4").leading()
 	w.create(names(4)...)
 	w.requireAsSpecified(4)
@@ -441,7 +441,7 @@ func childrenDeletedUnseen(w *world) {
 // Every request takes half a second, and one of twenty fails: refused by a busy server, or cut off before the server has
 // it, or cut off after the server has done it.
 func badNetwork(w *world) {
-	p := w.proxy("", &audit{})
+	p := w.proxy("", &ledger{})
 	random, mu := random(w.t), sync.Mutex{}
 	failed := 0
 	p.breakWith(func(rw http.ResponseWriter, r *http.Request, pass http.Handler) {
@@ -502,7 +502,7 @@ func (w *world) requireAsSpecifiedKept(websites int, r *replica, start func() *r
 
 // The controller loses the right to write Services, then all rights but those in its own namespace, and gets them back.
 func rightsTakenAway(w *world) {
-	p := w.proxy("", &audit{})
+	p := w.proxy("", &ledger{})
 	r := w.start(p.kubeconfig(w)).leading()
 	w.create("site-00")
 	w.requireAsSpecified(1)

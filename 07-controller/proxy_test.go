@@ -41,7 +41,7 @@ type proxy struct {
 }
 
 // proxy starts a proxy for one controller. It writes down in audit what the controller writes.
-func (w *world) proxy(who string, audit *audit) *proxy {
+func (w *world) proxy(who string, audit *ledger) *proxy {
 	w.t.Helper()
 	target, err := url.Parse(w.admin.Host)
 	require.NoError(w.t, err)
@@ -220,27 +220,27 @@ func (p *pause) wait(w *world) *http.Request {
 	}
 }
 
-// write is a request that writes, as the API server got it.
-type write struct {
+// written is a request that writes, as the API server got it.
+type written struct {
 	who, method, path string
 	sent, answered    time.Time
 	code              int     // 0: no answer
 	holder            *string // whom it makes the holder of the lease; nil if it does not write the lease
 }
 
-func (w write) done() bool { return w.code/100 == 2 }
+func (w written) done() bool { return w.code/100 == 2 }
 
-// audit is what controllers wrote.
-type audit struct {
+// ledger is what controllers wrote.
+type ledger struct {
 	mu     sync.Mutex
-	writes []write // in the order of their answers
+	writes []written // in the order of their answers
 }
 
-func (a *audit) roundTrip(who string, r *http.Request, next http.RoundTripper) (*http.Response, error) {
+func (a *ledger) roundTrip(who string, r *http.Request, next http.RoundTripper) (*http.Response, error) {
 	if !isWrite(r) {
 		return next.RoundTrip(r)
 	}
-	one := write{who: who, method: r.Method, path: r.URL.Path}
+	one := written{who: who, method: r.Method, path: r.URL.Path}
 	if isLease(r) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -264,7 +264,7 @@ func (a *audit) roundTrip(who string, r *http.Request, next http.RoundTripper) (
 }
 
 // done returns the writes of a controller ("" is all of them) that were successful: what only a leader may write, or its lease.
-func (a *audit) done(who string, lease bool) (writes []write) {
+func (a *ledger) done(who string, lease bool) (writes []written) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, write := range a.writes {
@@ -276,7 +276,7 @@ func (a *audit) done(who string, lease bool) (writes []write) {
 }
 
 // requireOneAtATime makes sure that controllers wrote one after the other, in this order, and each of them something.
-func (a *audit) requireOneAtATime(w *world, order ...string) {
+func (a *ledger) requireOneAtATime(w *world, order ...string) {
 	w.t.Helper()
 	for i, who := range order {
 		writes := a.done(who, false)
@@ -284,7 +284,7 @@ func (a *audit) requireOneAtATime(w *world, order ...string) {
 		if i == 0 {
 			continue
 		}
-		first := slices.MinFunc(writes, func(a, b write) int { return a.sent.Compare(b.sent) })
+		first := slices.MinFunc(writes, func(a, b written) int { return a.sent.Compare(b.sent) })
 		for _, before := range a.done(order[i-1], false) {
 			assert.False(w.t, before.answered.After(first.sent), "%s wrote %s %s when %s had begun, %s later",
 				before.who, before.method, before.path, who, before.answered.Sub(first.sent))
@@ -293,7 +293,7 @@ func (a *audit) requireOneAtATime(w *world, order ...string) {
 }
 
 // gaveBack returns when a controller gave its lease back.
-func (a *audit) gaveBack(w *world, who string) time.Time {
+func (a *ledger) gaveBack(w *world, who string) time.Time {
 	w.t.Helper()
 	for _, write := range a.done(who, true) {
 		if *write.holder == "" {

@@ -43,7 +43,7 @@ func TestServerFaultsOnCluster(t *testing.T) {
 // The API server is gone for ten seconds. Some Websites are changed just before, and reconciles are under way: they fail,
 // and are tried again. Others are changed just after. The lease outlasts this, and so does the process.
 func serverStopped(w *world, cluster *ownCluster) {
-	p := w.proxy("", &audit{})
+	p := w.proxy("", &ledger{})
 	r := w.start(p.kubeconfig(w), "-lease", "60s").leading()
 	w.create(names(10)...)
 	w.requireAsSpecified(10)
@@ -65,7 +65,7 @@ func serverStopped(w *world, cluster *ownCluster) {
 // The API server is killed while it works on a request of a reconcile, with others waiting. The lease is lost; the
 // controller ends with an error, and is started again until it finds a server.
 func serverKilled(w *world, cluster *ownCluster) {
-	p := w.proxy("", &audit{})
+	p := w.proxy("", &ledger{})
 	kubeconfig := p.kubeconfig(w)
 	start := func() *replica { return w.start(kubeconfig) }
 	r := start().leading()
@@ -84,7 +84,7 @@ func serverKilled(w *world, cluster *ownCluster) {
 // servers forget what happened: etcd is compacted, and the API server has a new watch cache. So the controller cannot go on
 // from where it was, and has to list. What is deleted then is known only by its absence: a tombstone.
 func watchesCut(w *world, cluster *ownCluster) {
-	p := w.proxy("", &audit{})
+	p := w.proxy("", &ledger{})
 	r := w.start(p.kubeconfig(w), "-lease", "60s", "-v", "4").leading()
 	w.create(names(10)...)
 	w.requireAsSpecified(10)
