@@ -117,6 +117,11 @@ func fakeGo(args []string) int {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
+	case args[0] == "tool" && slices.Contains(args, "controller-gen"):
+		dir := strings.TrimPrefix(args[len(args)-1], "output:dir=")
+		for _, name := range strings.Fields(os.Getenv("FAKE_GENERATES")) {
+			os.WriteFile(filepath.Join(dir, name), []byte("generated"), 0o644)
+		}
 	case args[0] == "run": // the checker of the documents
 		fmt.Print(os.Getenv("FAKE_DOCS"))
 		code, _ := strconv.Atoi(os.Getenv("FAKE_DOCS_EXIT"))
@@ -205,6 +210,8 @@ func newLab(t *testing.T) *lab {
 		"localcluster/go.sum":   "",
 		"tools/go.mod":          "module client-go-lab/tools\n",
 		"localcluster/main.go":  "package main\n",
+		apiDir + "/zz.go":       "generated",
+		crdDir + "/crd.yaml":    "generated",
 	} {
 		l.write(name, content)
 	}
@@ -212,7 +219,7 @@ func newLab(t *testing.T) *lab {
 	require.NoError(t, os.MkdirAll(bin, 0o755))
 	require.NoError(t, os.MkdirAll(l.home, 0o755))
 	l.env = []string{"PATH=" + bin, "HOME=" + l.home, "XDG_CACHE_HOME=" + filepath.Join(l.home, "cache"), "KUBECONFIG=/learner/config",
-		"FAKE_LOG=" + filepath.Join(dir, "log"), "FAKE_GOVERSION=go1.26.8", "GOCACHE=" + filepath.Join(dir, "compiled"), "FAKE_GOROOT=" + dir,
+		"FAKE_LOG=" + filepath.Join(dir, "log"), "FAKE_GOVERSION=go1.26.8", "GOCACHE=" + filepath.Join(dir, "compiled"), "FAKE_GOROOT=" + dir, "FAKE_GENERATES=zz.go crd.yaml",
 		"GORACE=atexit_sleep_ms=0"} // under -race every program would end a second later
 	l.programs("go", "lab")
 	return l
