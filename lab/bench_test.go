@@ -111,7 +111,7 @@ func TestBenchCommand(t *testing.T) {
 	assert.Contains(t, rows, []string{"memory, ten seconds after the start", "373 MiB", "`go run ./lab status`"})
 	assert.Contains(t, rows, []string{"steps of that tour", "2 steps", "`go run ./lab tour --no-pause`"})
 	assert.Contains(t, rows, []string{"one node's 100 pods among 10,000: by index", "1.4 µs", "`go test -run '^$' -bench Lookup ./05-informer`"})
-	assert.Contains(t, rows, []string{"Cache: slim", "7.5 MB kept", "`go test -run '^$' -bench . ./07-controller`"})
+	assert.Contains(t, rows, []string{"Cache: slim", "7.5 MB kept", "`go test -run '^$' -bench Websites/websites=1000/qps=500 -benchtime 1x ./07-controller`"})
 	assert.Regexp(t, `\n\n\w+/\w+, \d+ cores, go1\S+?(, load average before: [\d.]+)?\.\n$`, stdout.String())
 
 	assert.Equal(t, 2, strings.Count(l.log(), "localcluster up --fresh=true\n"), "once a run")
