@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	goruntime "runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -174,7 +173,6 @@ func TestContextsLeavesNoFiles(t *testing.T) {
 	chaptertest.Isolate(t)
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
-	t.Setenv("TMP", dir) // Windows
 	_, stderr, code := chaptertest.Command(t, nil, "contexts")
 	require.Zero(t, code, stderr)
 	files, err := os.ReadDir(dir)
@@ -214,9 +212,6 @@ func TestUsageErrors(t *testing.T) {
 func TestConnectErrors(t *testing.T) { program.ConnectErrors(t, "pods", "verbs") }
 
 func TestInterrupt(t *testing.T) {
-	if goruntime.GOOS == "windows" {
-		t.Skip("not run: a Windows process cannot send an interrupt to another")
-	}
 	chaptertest.Isolate(t)
 	api, kubeconfig := serve(t, "lab")
 	made := make(chan struct{})
