@@ -148,14 +148,16 @@ another_holder() {
 
 # kill_leader ends the process that leads as a crash would: it has no time to give the lease back.
 kill_leader() {
-  local pod node container pid began
+  local pod node container began
   old_holder=$(holder)
   pod=${old_holder%_*} # the rest tells processes of one pod apart
   say "Killing the leader, $pod"
   node=$(node_kubectl --namespace="$system" get pod "$pod" --output='jsonpath={.spec.nodeName}')
   container=$(node_kubectl --namespace="$system" get pod "$pod" --output='jsonpath={.status.containerStatuses[0].containerID}')
-  pid=$(docker exec "$node" crictl inspect --output go-template --template '{{.info.pid}}' "${container#*//}")
-  docker exec "$node" bash -c "kill -9 $pid"
+  docker exec "$node" ctr --namespace=k8s.io tasks kill --signal=SIGKILL "${container#*//}" >"$work/kill.log" 2>&1 || {
+    tail -n 3 "$work/kill.log" >&2
+    die "the leader could not be killed; the line above says why"
+  }
   began=$SECONDS
   eventually 60 "another holder of the lease" another_holder
   say "  ${new_holder%_*} leads, $((SECONDS - began)) s later: the lease, 15 s, had to run out"
@@ -222,8 +224,6 @@ need_no_websites
 run_chapter 07-controller
 check_output 07-controller
 check_nothing_left
-say "Chapter 07 on kind: every step printed what it should, and nothing was left behind."
-say ""
 [ "$found" = absent ] || undo+=(restore) # a cluster that will be deleted need not be tidied up
 load_website_image
 deploy
@@ -241,4 +241,5 @@ check_page second '<h1>new</h1>'
 check_rights
 tear_down
 [ "$found" = absent ] || unset "undo[${#undo[@]}-1]" # it is gone already
+say "Chapter 07 on kind: every step printed what it should, and nothing was left behind."
 say "The controller on kind: two pods kept Websites, one took over from the other, and nothing was left behind (${SECONDS} s)."

@@ -384,7 +384,7 @@ func TestDeprecated(t *testing.T) {
 			require.True(t, found, pkg)
 			require.Contains(t, paths, pkg)
 			if text[pkg] == "" {
-				text[pkg] = source(t, paths[pkg])
+				text[pkg] = sourceOf(t, paths[pkg])
 			}
 			name = name[strings.LastIndex(name, ".")+1:]
 			// The mark, the rest of the comment, and then the declaration.
@@ -394,8 +394,8 @@ func TestDeprecated(t *testing.T) {
 	}
 }
 
-// source returns what the files of a package say, one after the other, but for its serialization.
-func source(t *testing.T, pkg string) string {
+// sourceOf returns what the files of a package say, one after the other, but for its serialization.
+func sourceOf(t *testing.T, pkg string) string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(strings.TrimSpace(string(goList(t, "-f", "{{.Dir}}", pkg))), "*.go"))
 	require.NoError(t, err)

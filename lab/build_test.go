@@ -78,9 +78,10 @@ func TestProgressCountsPackages(t *testing.T) {
 	var shown bytes.Buffer
 	p := &progress{w: &shown, start: time.Unix(0, 0), now: func() time.Time { return time.Unix(192, 0) }}
 	o := &goOutput{label: "Kubernetes v1.37.2 (once per version)", progress: p, total: 2540, done: 1200,
-		stale: map[string]bool{"k8s.io/api/core/v1": true, "k8s.io/client-go/rest": true, "k8s.io/klog/v2": true}}
+		stale: map[string]bool{"k8s.io/api/core/v1": true, "k8s.io/client-go/rest": true, "k8s.io/klog/v2": true,
+			"client-go-lab/localcluster": true}}
 	w := &lineWriter{line: o.line}
-	for _, part := range []string{"go: downloading k8s.io/api v0.37.2\nk8s.io/kl", "og/v2\nk8s.io/api/co", "re/v1\n# k8s.io/client-go/rest\nrest.go:1: oh\n", "k8s.io/klog/v2\n"} {
+	for _, part := range []string{"go: downloading k8s.io/api v0.37.2\nk8s.io/kl", "og/v2\nk8s.io/api/co", "re/v1\n# k8s.io/client-go/rest\nrest.go:1: oh\n", "k8s.io/klog/v2\n", "k8s.io/client-go/rest\n"} {
 		_, err := w.Write([]byte(part))
 		require.NoError(t, err)
 		p.draw()
@@ -89,6 +90,7 @@ func TestProgressCountsPackages(t *testing.T) {
 Building Kubernetes v1.37.2 (once per version): 1201/2540 packages, 3m12s
 Building Kubernetes v1.37.2 (once per version): 1202/2540 packages, 3m12s
 Building Kubernetes v1.37.2 (once per version): 1202/2540 packages, 3m12s
+Linking Kubernetes v1.37.2 (once per version), 3m12s
 `, shown.String())
 	assert.Equal(t, "# k8s.io/client-go/rest\nrest.go:1: oh\nk8s.io/klog/v2\n", o.rest.String(), "a package counts once; the rest explains a failure")
 }
@@ -107,7 +109,7 @@ func TestUpBuildsOnce(t *testing.T) {
 	code, _, stderr := l.run("up", "--fresh", "--nodes", "3")
 	require.Zero(t, code, stderr)
 	assert.Contains(t, l.log(), "localcluster up --fresh=true --nodes=3\n")
-	assert.Regexp(t, `(?m)^go build -v -gcflags=k8s\.io/kubernetes/\.\.\.=-dwarf=false .*fmt k8s\.io/b$`, l.log(), "compiles its own imports but unsafe")
+	assert.Regexp(t, `(?m)^go build -v .* -o \S+/localcluster -gcflags=k8s\.io/kubernetes/\.\.\.=-dwarf=false .* \.$`, l.log())
 
 	code, _, stderr = l.run("up")
 	require.Zero(t, code, stderr)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -69,6 +70,48 @@ func (a *app) buildChapter(ctx context.Context, c chapter) error {
 	return a.build(ctx, target{label: c.dir, dir: filepath.Join(a.root, c.dir), out: c.program})
 }
 
+// upAndBuild starts the cluster unless it is ready, and builds the chapter meanwhile. It prints on stderr only: stdout
+// belongs to the chapter.
+func (a *app) upAndBuild(ctx context.Context, c chapter) error {
+	if ready, _ := a.status(ctx); ready {
+		return a.buildChapter(ctx, c)
+	}
+	t, bin, err := a.binaryPath(ctx)
+	if err != nil {
+		return err
+	}
+	if !exists(bin) {
+		// The first time. What the chapter is made of the cluster needs, too; while that is compiled, the rest can come.
+		fmt.Fprintf(a.err, "The first time, client-go and a whole Kubernetes are downloaded and compiled: about %.0f min here.\n", minutes(allPackages))
+		defer a.downloadModules(ctx, t)()
+		if err := a.buildChapter(ctx, c); err != nil {
+			return err
+		}
+		if _, err := a.binary(ctx); err != nil {
+			return err
+		}
+	}
+	beside, started := *a, make(chan error, 1)
+	beside.err = above(a.err)
+	go func() { started <- beside.clusterCommand(ctx, bin, beside.err, "up") }()
+	err = a.buildChapter(ctx, c)
+	if upErr := <-started; upErr != nil {
+		return upErr
+	}
+	return err
+}
+
+// downloadModules begins to download what t needs. If that fails, the build will say why.
+func (a *app) downloadModules(ctx context.Context, t target) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		_, _ = a.runGo(ctx, t, &goOutput{progress: newProgress(io.Discard)}, nil, "list", "-deps", ".")
+	}()
+	return func() { cancel(); <-gone }
+}
+
 // runChapter becomes the chapter's program: its output, its exit code, its Ctrl-C. `go run` would turn every exit code
 // into 1. go links nothing when the program in the cache is up to date.
 func (a *app) runChapter(ctx context.Context, name string, args []string) error {
@@ -76,17 +119,12 @@ func (a *app) runChapter(ctx context.Context, name string, args []string) error 
 	if err != nil {
 		return err
 	}
-	env := os.Environ()
-	switch {
-	case hasFlag(args, "h", "help"): // needs no cluster
-	case hasFlag(args, "kubeconfig", "context"): // the learner has chosen a cluster
-	default:
-		if err := a.ensureUp(ctx); err != nil {
-			return err
-		}
-		env = append(env, "KUBECONFIG="+a.kubeconfig())
+	env, prepare := os.Environ(), a.buildChapter
+	// -h needs no cluster, and with the other flags the learner has chosen one.
+	if !hasFlag(args, "h", "help", "kubeconfig", "context") {
+		env, prepare = append(env, "KUBECONFIG="+a.kubeconfig()), a.upAndBuild
 	}
-	if err := a.buildChapter(ctx, c); err != nil {
+	if err := prepare(ctx, c); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
@@ -125,7 +163,7 @@ func (a *app) tour(ctx context.Context, names []string, pause bool) error {
 	if len(todo) == 0 {
 		return errors.New("found no chapter: the clone is not complete")
 	}
-	if err := a.ensureUp(ctx); err != nil {
+	if err := a.upAndBuild(ctx, todo[0]); err != nil {
 		return err
 	}
 	start, lines := time.Now(), bufio.NewReader(a.in)
@@ -133,12 +171,19 @@ func (a *app) tour(ctx context.Context, names []string, pause bool) error {
 		if pause && i > 0 {
 			fmt.Fprintf(a.err, "\nEnter for %s, Ctrl-C to stop: ", c.dir)
 			if err := waitForEnter(ctx, lines); err != nil {
+				fmt.Fprint(a.err, "\nTo go on from here: go run ./lab tour")
+				for _, c := range todo[i:] {
+					fmt.Fprint(a.err, " ", c.dir[:2])
+				}
+				fmt.Fprintln(a.err)
 				return err
 			}
 		}
 		fmt.Fprintf(a.out, "\n######## %s  %s\n\n", c.dir, c.about)
-		if err := a.buildChapter(ctx, c); err != nil {
-			return err
+		if i > 0 {
+			if err := a.buildChapter(ctx, c); err != nil {
+				return err
+			}
 		}
 		cmd := exec.Command(c.program, "all")
 		cmd.Dir, cmd.Stdout, cmd.Stderr = a.root, a.out, a.err

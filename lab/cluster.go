@@ -58,14 +58,6 @@ func (a *app) up(ctx context.Context, out io.Writer, flags ...string) error {
 	return a.clusterCommand(ctx, bin, out, append([]string{"up"}, flags...)...)
 }
 
-// ensureUp starts the cluster unless it is ready. It prints on stderr only: stdout belongs to the chapter.
-func (a *app) ensureUp(ctx context.Context) error {
-	if ready, _ := a.status(ctx); ready {
-		return nil
-	}
-	return a.up(ctx, a.err)
-}
-
 // status asks the cluster, if there is one, and returns the first line of its answer.
 func (a *app) status(ctx context.Context) (ready bool, said string) {
 	bin := a.existingBinary()

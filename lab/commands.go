@@ -42,7 +42,7 @@ func (a *app) commands() *cobra.Command {
 	root.AddCommand(a.clusterCommands()...)
 	root.AddCommand(a.chapterCommands()...)
 	root.AddCommand(a.exerciseCommands()...)
-	root.AddCommand(a.docsCommand())
+	root.AddCommand(a.docsCommand(), a.benchCommand())
 	for _, cmd := range root.Commands() {
 		if check := cmd.Args; check != nil {
 			cmd.Args = func(cmd *cobra.Command, args []string) error {

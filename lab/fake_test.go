@@ -92,8 +92,8 @@ func fakeGo(args []string) int {
 		for _, pkg := range []string{"k8s.io/a", "k8s.io/b"} {
 			fmt.Println(!slices.Contains(compiled, pkg), pkg)
 		}
-		fmt.Println("true client-go-lab/x unsafe fmt k8s.io/b")
-	case args[0] == "build" && args[1] == "-v":
+		fmt.Println("true client-go-lab/x")
+	case args[0] == "build":
 		if out := os.Getenv("FAKE_FAILURE"); out != "" {
 			fmt.Fprintln(os.Stderr, out)
 			return 1
@@ -109,7 +109,7 @@ func fakeGo(args []string) int {
 			os.WriteFile(filepath.Join(os.Getenv("GOTMPDIR"), "go-build1"), nil, 0o644)
 			waitAtGate("compile")
 		}
-	case args[0] == "build":
+		fmt.Fprintln(os.Stderr, "client-go-lab/x")
 		self, _ := os.Executable()
 		out := args[slices.Index(args, "-o")+1]
 		os.Remove(out)
@@ -117,6 +117,17 @@ func fakeGo(args []string) int {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
+	case args[0] == "tool" && slices.Contains(args, "controller-gen"):
+		dir := strings.TrimPrefix(args[len(args)-1], "output:dir=")
+		for _, name := range strings.Fields(os.Getenv("FAKE_GENERATES")) {
+			os.WriteFile(filepath.Join(dir, name), []byte("generated"), 0o644)
+		}
+	case args[0] == "run" && args[1] == "./lab":
+		self, _ := exec.LookPath("lab")
+		cmd := exec.Command(self, args[2:]...)
+		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+		_ = cmd.Run()
+		return cmd.ProcessState.ExitCode()
 	case args[0] == "run": // the checker of the documents
 		fmt.Print(os.Getenv("FAKE_DOCS"))
 		code, _ := strconv.Atoi(os.Getenv("FAKE_DOCS_EXIT"))
@@ -153,6 +164,7 @@ func fakeCluster(args []string) int {
 		os.WriteFile(running, nil, 0o600)
 		waitAtGate("up")
 		fmt.Println("The cluster is up.")
+		fmt.Println("The API server is ready after 2.0 s.\nKubernetes v1.37.2 is ready at https://127.0.0.1:1, 2 nodes, after 3.0 s.")
 	case "down":
 		note("down", state)
 		os.Remove(running)
@@ -162,6 +174,7 @@ func fakeCluster(args []string) int {
 			return 3
 		}
 		fmt.Println("The cluster is ready.")
+		fmt.Println("all                   373 MiB  ")
 	case "kubectl":
 		fmt.Println("kubectl", args[1:])
 		return 7
@@ -172,6 +185,9 @@ func fakeCluster(args []string) int {
 // fakeChapter prints what it was given and ends with the code that the argument exit=N asks for.
 func fakeChapter(name string, args []string) int {
 	note(name, strings.Join(args, " "))
+	if slices.Equal(args, []string{"all"}) {
+		fmt.Println("=== 1/1 pods: list them")
+	}
 	fmt.Printf("%s %q KUBECONFIG=%s\n", name, args, os.Getenv("KUBECONFIG"))
 	for _, arg := range append(args, os.Getenv("FAKE_CHAPTER")) {
 		if n, found := strings.CutPrefix(arg, "exit="); found {
@@ -205,6 +221,8 @@ func newLab(t *testing.T) *lab {
 		"localcluster/go.sum":   "",
 		"tools/go.mod":          "module client-go-lab/tools\n",
 		"localcluster/main.go":  "package main\n",
+		apiDir + "/zz.go":       "generated",
+		crdDir + "/crd.yaml":    "generated",
 	} {
 		l.write(name, content)
 	}
@@ -212,7 +230,7 @@ func newLab(t *testing.T) *lab {
 	require.NoError(t, os.MkdirAll(bin, 0o755))
 	require.NoError(t, os.MkdirAll(l.home, 0o755))
 	l.env = []string{"PATH=" + bin, "HOME=" + l.home, "XDG_CACHE_HOME=" + filepath.Join(l.home, "cache"), "KUBECONFIG=/learner/config",
-		"FAKE_LOG=" + filepath.Join(dir, "log"), "FAKE_GOVERSION=go1.26.8", "GOCACHE=" + filepath.Join(dir, "compiled"), "FAKE_GOROOT=" + dir,
+		"FAKE_LOG=" + filepath.Join(dir, "log"), "FAKE_GOVERSION=go1.26.8", "GOCACHE=" + filepath.Join(dir, "compiled"), "FAKE_GOROOT=" + dir, "FAKE_GENERATES=zz.go crd.yaml",
 		"GORACE=atexit_sleep_ms=0"} // under -race every program would end a second later
 	l.programs("go", "lab")
 	return l

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -52,7 +56,35 @@ func TestRunWhenTheClusterDoesNotStart(t *testing.T) {
 	assert.Equal(t, 1, code)
 	assert.Empty(t, stdout)
 	assert.Contains(t, stderr, "no port is free\n")
-	assert.NotContains(t, l.log(), "01-restclient ", "no chapter without a cluster")
+	assert.NotRegexp(t, `(?m)^01-restclient `, l.log(), "no chapter without a cluster")
+}
+
+func TestTheFirstRunCompilesTheChapterFirst(t *testing.T) {
+	l := newLab(t)
+	code, stdout, stderr := l.run("run", "01")
+	require.Zero(t, code, stderr)
+	assert.Contains(t, stderr, "The first time, ")
+	assert.Contains(t, stdout, "01-restclient []")
+	assert.Equal(t, 1, strings.Count(l.log(), "compile k8s.io/a\n"), "what both need is compiled once")
+	programs := regexp.MustCompile(`-o \S+/(\S+)`).FindAllStringSubmatch(l.log(), -1)
+	require.GreaterOrEqual(t, len(programs), 2)
+	assert.Equal(t, []string{"01-restclient", "localcluster"}, []string{programs[0][1], programs[1][1]})
+	assert.Contains(t, l.log(), "go list -deps .\n", "meanwhile, the cluster's modules are downloaded")
+}
+
+func TestAChapterIsBuiltWhileTheClusterStarts(t *testing.T) {
+	l := newLab(t)
+	require.Zero(t, first(l.run("up")))
+	require.Zero(t, first(l.run("down")))
+	g := l.gate("up")
+	cmd := l.command("run", "02")
+	require.NoError(t, cmd.Start())
+	starting := g.reached()
+	assert.Eventually(t, func() bool { return exists(l.cache("chapters", "02-clientset")) }, 20*time.Second, 10*time.Millisecond)
+	assert.NotRegexp(t, `(?m)^02-clientset `, l.log(), "it does not run yet")
+	starting.Close()
+	assert.Zero(t, exitOf(t, cmd.Wait()))
+	assert.Regexp(t, `(?m)^02-clientset `, l.log())
 }
 
 func TestUsageErrors(t *testing.T) {
@@ -157,25 +189,38 @@ func TestTour(t *testing.T) {
 }
 
 func TestTourPauses(t *testing.T) {
-	l := newLab(t)
-	cmd := l.command("tour", "--no-pause=false")
-	enter, err := cmd.StdinPipe()
-	require.NoError(t, err)
-	said, err := cmd.StderrPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	prompt := make([]byte, 1)
-	var read strings.Builder
-	for !strings.HasSuffix(read.String(), "Ctrl-C to stop: ") {
-		_, err := said.Read(prompt)
-		require.NoError(t, err, read.String())
-		read.Write(prompt)
+	pausing := func(l *lab) (cmd *exec.Cmd, enter io.Writer, said io.Reader) {
+		cmd = l.command("tour", "--no-pause=false")
+		enter, err := cmd.StdinPipe()
+		require.NoError(t, err)
+		said, err = cmd.StderrPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		var read strings.Builder
+		for b := make([]byte, 1); !strings.HasSuffix(read.String(), "Enter for 02-clientset, Ctrl-C to stop: "); {
+			_, err := said.Read(b)
+			require.NoError(t, err, read.String())
+			read.Write(b)
+		}
+		assert.Contains(t, l.log(), "01-restclient all")
+		assert.NotContains(t, l.log(), "02-clientset all")
+		return cmd, enter, said
 	}
-	assert.NotContains(t, l.log(), "02-clientset all")
-	_, err = enter.Write([]byte("\n"))
+	l := newLab(t)
+	cmd, enter, _ := pausing(l)
+	_, err := enter.Write([]byte("\n"))
 	require.NoError(t, err)
 	assert.Zero(t, exitOf(t, cmd.Wait()))
 	assert.Contains(t, l.log(), "02-clientset all")
+
+	l = newLab(t)
+	cmd, _, said := pausing(l)
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	rest, err := io.ReadAll(said)
+	require.NoError(t, err)
+	assert.Equal(t, "\nTo go on from here: go run ./lab tour 02\nlab: interrupted\n", string(rest))
+	assert.Equal(t, 130, exitOf(t, cmd.Wait()))
+	assert.NotContains(t, l.log(), "02-clientset all")
 }
 
 func TestOutsideTheRepository(t *testing.T) {

@@ -87,6 +87,16 @@ func isTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
+// above returns a writer of lines to w for what speaks while a progress line is on it: each takes the place of that line,
+// which is drawn again below.
+func above(w io.Writer) io.Writer {
+	clear := ""
+	if isTerminal(w) {
+		clear = "\r\x1b[K"
+	}
+	return &lineWriter{line: func(s string) { fmt.Fprintf(w, "%s%s\n", clear, s) }}
+}
+
 // lineWriter calls line for every whole line written to it.
 type lineWriter struct {
 	line func(string)
@@ -125,8 +135,17 @@ func (o *goOutput) line(s string) {
 	case o.stale[s]:
 		delete(o.stale, s)
 		o.done++
-		o.progress.set("Building %s: %d/%d packages", o.label, o.done, o.total)
+		o.count()
 	default:
 		o.rest.WriteString(s + "\n")
+	}
+}
+
+// count shows how much is compiled. The program's own package always counts as stale, and takes no time.
+func (o *goOutput) count() {
+	if len(o.stale) > 1 {
+		o.progress.set("Building %s: %d/%d packages", o.label, o.done, o.total)
+	} else {
+		o.progress.set("Linking %s", o.label)
 	}
 }

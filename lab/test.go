@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -44,12 +45,8 @@ func (a *app) test(ctx context.Context, o testOptions) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
 
-	t := &testRun{app: a, testOptions: o, env: []string{"HOME=" + tmp, "TMPDIR=" + tmp, "KUBECONFIG=" + filepath.Join(tmp, "kubeconfig"),
-		"XDG_CACHE_HOME=" + filepath.Join(tmp, "cache"), "LAB_STATE=" + filepath.Join(tmp, "other"), "LAB_TEST_KUBECONFIG="}}
-	// go finds these through HOME; GOENV is the file that `go env -w` writes.
-	for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOPATH", "GOENV"} {
-		t.env = append(t.env, name+"="+a.goEnv(ctx, name))
-	}
+	t := &testRun{app: a, testOptions: o, env: append(a.homeEnv(ctx, tmp),
+		"XDG_CACHE_HOME="+filepath.Join(tmp, "cache"), "LAB_STATE="+filepath.Join(tmp, "other"), "LAB_TEST_KUBECONFIG=")}
 	light := filepath.Join(a.root, "localcluster")
 	if o.run == "" {
 		// First, because it shows its progress and what comes later needs the same packages.
@@ -58,6 +55,7 @@ func (a *app) test(ctx context.Context, o testOptions) (err error) {
 			return "", err
 		})
 		t.check(ctx, "gofmt", t.gofmt)
+		t.check(ctx, "generated files", t.generated)
 		t.check(ctx, "go vet", t.goTool(a.root, nil, "vet", "./..."))
 		t.check(ctx, "go vet localcluster", t.goTool(light, nil, slices.Concat([]string{"vet"}, withoutDWARF, []string{"./..."})...))
 		t.check(ctx, "staticcheck", t.goTool(a.root, nil, "tool", "-modfile=tools/go.mod", "staticcheck", "./..."))
@@ -67,7 +65,7 @@ func (a *app) test(ctx context.Context, o testOptions) (err error) {
 		// Compiles every package and its tests, and links nothing. Files of ours differ by system, none by processor.
 		t.check(ctx, "compile for darwin/arm64", t.goTool(a.root, append(compileEnv(), "GOOS=darwin", "GOARCH=arm64", "CGO_ENABLED=0"), "list", "-export", "-test", "-f", "{{with .Error}}{{.}}{{end}}", "./..."))
 	} else {
-		t.notRun = append(t.notRun, "gofmt, vet, staticcheck, shellcheck, shfmt, cross builds: leave out --run")
+		t.notRun = append(t.notRun, "gofmt, generated files, vet, staticcheck, shellcheck, shfmt, cross builds: leave out --run")
 	}
 	t.testOnCluster(ctx, tmp, light)
 	t.docs(ctx)
@@ -86,6 +84,16 @@ func (a *app) test(ctx context.Context, o testOptions) (err error) {
 		return exitError(1)
 	}
 	return ctx.Err()
+}
+
+// homeEnv is the environment of a user whose home is dir, with this user's caches of go.
+func (a *app) homeEnv(ctx context.Context, dir string) []string {
+	env := []string{"HOME=" + dir, "TMPDIR=" + dir, "KUBECONFIG=" + filepath.Join(dir, "kubeconfig")}
+	// go finds these through HOME; GOENV is the file that `go env -w` writes.
+	for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOPATH", "GOENV"} {
+		env = append(env, name+"="+a.goEnv(ctx, name))
+	}
+	return env
 }
 
 // testOnCluster starts the cluster in tmp, runs the Go tests and takes it down again, whatever happens.
@@ -222,6 +230,46 @@ func (t *testRun) gofmt(ctx context.Context) (string, error) {
 		err = errors.New("these files are not formatted; run: gofmt -w FILE")
 	}
 	return out, err
+}
+
+// apiDir holds the types that controller-gen makes its files from, beside them and in crdDir.
+const (
+	apiDir = "07-controller/api/v1alpha1"
+	crdDir = "07-controller/config"
+)
+
+// generated generates once more, elsewhere, and compares.
+func (t *testRun) generated(ctx context.Context) (string, error) {
+	tmp, err := os.MkdirTemp("", "lab-generated-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(tmp)
+	// The line in doc.go, but for where to.
+	out, err := t.tool(ctx, t.root, nil, t.goCmd, "tool", "-modfile=tools/go.mod", "controller-gen", "object", "crd", "paths=./"+apiDir, "output:dir="+tmp)
+	if err != nil {
+		return out, err
+	}
+	fresh, err := os.ReadDir(tmp)
+	if err != nil || len(fresh) == 0 {
+		return out, errors.Join(err, errors.New("controller-gen wrote nothing for "+apiDir))
+	}
+	var stale strings.Builder
+	for _, file := range fresh {
+		name := filepath.Join(apiDir, file.Name())
+		if filepath.Ext(name) == ".yaml" {
+			name = filepath.Join(crdDir, file.Name())
+		}
+		want, err1 := os.ReadFile(filepath.Join(tmp, file.Name()))
+		got, err2 := os.ReadFile(filepath.Join(t.root, name))
+		if err := errors.Join(err1, err2); err != nil || !bytes.Equal(got, want) {
+			fmt.Fprintln(&stale, name)
+		}
+	}
+	if stale.Len() > 0 {
+		err = errors.New("these files are not what would be generated today; run: go generate ./" + apiDir)
+	}
+	return stale.String(), err
 }
 
 func (t *testRun) shellcheck(ctx context.Context) (string, error) {

@@ -175,6 +175,41 @@ func TestLinters(t *testing.T) {
 	assert.Equal(t, 2, failed)
 }
 
+func TestGeneratedFiles(t *testing.T) {
+	l := newLab(t)
+	l.env = append(l.env, "FAKE_TESTS="+onePass)
+	code, stdout, stderr := l.run("test")
+	assert.Zero(t, code, stdout+stderr)
+	assert.Regexp(t, `(?m)^ok +generated files `, stdout)
+	assert.Regexp(t, `(?m)^go tool -modfile=tools/go.mod controller-gen object crd paths=./07-controller/api/v1alpha1 output:dir=/`, l.log())
+
+	for name, c := range map[string]struct{ changed, env, says string }{
+		"types changed, for the code": {changed: apiDir + "/zz.go",
+			says: "07-controller/api/v1alpha1/zz.go\ngenerated files: these files are not what would be generated today; run: go generate ./07-controller/api/v1alpha1\n"},
+		"types changed, for the manifest": {changed: crdDir + "/crd.yaml", says: "07-controller/config/crd.yaml\ngenerated files: "},
+		"never generated":                 {env: "FAKE_GENERATES=zz.go new.yaml", says: "07-controller/config/new.yaml\ngenerated files: "},
+		"nothing generated":               {env: "FAKE_GENERATES=", says: "generated files: controller-gen wrote nothing for 07-controller/api/v1alpha1\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t)
+			l.env = append(l.env, "FAKE_TESTS="+onePass, c.env)
+			if c.changed != "" {
+				l.write(c.changed, "by hand")
+			}
+			code, stdout, _ := l.run("test")
+			assert.Equal(t, 1, code)
+			assert.Contains(t, stdout, c.says)
+			_, failed, _ := counts(t, stdout)
+			assert.Equal(t, 1, failed)
+			if c.changed != "" {
+				data, err := os.ReadFile(filepath.Join(l.root, c.changed))
+				require.NoError(t, err)
+				assert.Equal(t, "by hand", string(data), "the checkout is not changed")
+			}
+		})
+	}
+}
+
 func TestTestCommandWithRun(t *testing.T) {
 	l := newLab(t)
 	l.env = append(l.env, "FAKE_TESTS="+onePass)

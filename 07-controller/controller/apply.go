@@ -2,13 +2,16 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
 	"client-go-lab/07-controller/api/v1alpha1"
@@ -59,15 +62,28 @@ func (k keeper[O, A]) keep(ctx context.Context, website *v1alpha1.Website, name 
 		if equality.Semantic.DeepEqual(applied, desired) {
 			return current, nil
 		}
-		// If it has been deleted since, and made anew by somebody else: 409, too.
+		// Not one that somebody else has made since it was deleted.
 		desired = desired.WithUID(current.GetUID())
 	}
 	// Force: a field that we decide is ours, whoever else wrote it. Without it their value would stay, and we get a 409.
 	object, err := k.apply(ctx, desired, metav1.ApplyOptions{FieldManager: FieldManager, Force: true})
+	if replaced(err) {
+		err = apierrors.NewConflict(schema.GroupResource{Resource: k.kind}, name, err)
+	}
 	if err != nil {
 		return none, fmt.Errorf("apply the %s %q: %w", k.kind, name, err)
 	}
 	return object, nil
+}
+
+// replaced says whether an apply failed because its UID is not that of the object that is there. The server answers 409
+// Conflict if there is none, but 422 Invalid if there is another one: nobody may change a UID.
+func replaced(err error) bool {
+	var status apierrors.APIStatus
+	if !apierrors.IsInvalid(err) || !errors.As(err, &status) || status.Status().Details == nil {
+		return false
+	}
+	return slices.ContainsFunc(status.Status().Details.Causes, func(cause metav1.StatusCause) bool { return cause.Field == "metadata.uid" })
 }
 
 func quantity(s string) resource.Quantity { return resource.MustParse(s) }

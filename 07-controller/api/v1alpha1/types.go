@@ -1,18 +1,10 @@
-// Package v1alpha1 is version v1alpha1 of the group lab.example.com: the types, and what client-go has to know of them.
-// The CustomResourceDefinition (config/lab.example.com_websites.yaml) and the DeepCopy methods are made from this file, comments included:
-//
-//	go generate ./07-controller/api/v1alpha1
-//
-// +kubebuilder:object:generate=true
-// +groupName=lab.example.com
 package v1alpha1
-
-//go:generate go tool -modfile=../../../tools/go.mod controller-gen object crd paths=. output:crd:dir=../../config
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // Website is one page on the web: a host name and what is shown there.
 //
+// +genclient
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:shortName=web
 // +kubebuilder:subresource:status
