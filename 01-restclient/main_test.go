@@ -129,6 +129,13 @@ func TestWhyWithoutConversion(t *testing.T) {
 	}
 }
 
+// A string is not sent: it is the name of a file that is.
+func TestBodyString(t *testing.T) {
+	client := &restfake.RESTClient{NegotiatedSerializer: scheme.Codecs.WithoutConversion()}
+	err := client.Post().Resource("configmaps").Body("hello").Do(t.Context()).Error()
+	assert.ErrorContains(t, err, "open hello: no such file or directory")
+}
+
 func TestFlags(t *testing.T) {
 	chaptertest.Isolate(t)
 	for _, c := range []struct {
