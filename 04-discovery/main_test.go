@@ -429,7 +429,7 @@ func TestSweepTouchesWhatStays(t *testing.T) {
 	assert.Contains(t, api.seen(), "PATCH "+name)
 }
 
-// Each custom resource is used before it is deleted. If its definition does not go, the error says what the server says.
+// Each custom resource is used before it is deleted. If its CRD does not go, the error says what the server says.
 func TestSweepSaysWhatStays(t *testing.T) {
 	api, client, objects, _ := serveDiscovery(t)
 	require.NoError(t, makeTeapots(t.Context(), objects, client))
