@@ -542,5 +542,5 @@ func TestHelp(t *testing.T) {
 	assert.Zero(t, code)
 	assert.Empty(t, stderr)
 	assert.Contains(t, stdout, "  list [RESOURCE]    ")
-	assert.Contains(t, stdout, "  -dry-run MODE      with MODE server, check and store nothing; default none; for the step apply\n")
+	assert.Contains(t, stdout, "Flags of the step apply:\n  -dry-run MODE      with MODE server, check and store nothing; default none\n")
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -22,6 +23,7 @@ const leaseName = "website-controller"
 // the lease is given back only after the work has ended, and never when it is somebody else's already.
 type election struct {
 	elector  *leaderelection.LeaderElector
+	lock     *ownLock
 	leading  chan struct{} // closed when this replica becomes the leader
 	stopped  chan struct{} // closed when it is one no longer, or never became one
 	deadline time.Duration // how long after its last renewal a leader may still write
@@ -35,15 +37,15 @@ func newElection(client coordinationclient.LeasesGetter, namespace string, lease
 	if err != nil {
 		return nil, err
 	}
-	e := &election{leading: make(chan struct{}), stopped: make(chan struct{}), deadline: lease * 2 / 3, lease: lease}
-	lock := &resourcelock.LeaseLock{
+	lock := &ownLock{Interface: &resourcelock.LeaseLock{
 		LeaseMeta:  metav1.ObjectMeta{Namespace: namespace, Name: leaseName},
 		Client:     client,
 		LockConfig: resourcelock.ResourceLockConfig{Identity: host + "_" + string(uuid.NewUUID())}, // two on one host differ
-	}
+	}}
+	e := &election{lock: lock, leading: make(chan struct{}), stopped: make(chan struct{}), deadline: lease * 2 / 3, lease: lease}
 	e.elector, err = leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 		Name:            leaseName, // of the lease in metrics
-		Lock:            &ownLock{Interface: lock},
+		Lock:            lock,
 		LeaseDuration:   lease,
 		RenewDeadline:   e.deadline,
 		RetryPeriod:     lease * 2 / 15,
@@ -90,9 +92,11 @@ func (e *election) run(ctx context.Context, work func(context.Context) error) er
 }
 
 // leads says whether this replica may write now. It looks at the clock: a process that was stopped for a while, or could not
-// reach the server, may still think that it leads, when the lease has run out and another one does.
+// reach the server, may still think that it leads, when the lease has run out and another one does. The elector counts from
+// the answer to a renewal. A standby may have seen the renewal long before that: so this counts from the request.
 func (e *election) leads() bool {
-	return e.elector.IsLeader() && e.elector.Check(e.deadline-e.lease) == nil
+	renewed := e.lock.renewed.Load()
+	return renewed != nil && time.Since(*renewed) <= e.deadline
 }
 
 // fenced makes a client's transport refuse to write while this replica does not lead. What it has let through can still be
@@ -116,36 +120,48 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(request *http.Request) (*http.Response, error) { return f(request) }
 
-// ownLock gives back a lease only if it is still ours. The elector decides that by what it saw last. A process that was
-// stopped for longer than the lease has seen nothing since: it would read the lease of the new leader, and clear it.
+// ownLock knows since when the lease is ours, and gives it back only if it still is. The elector decides that by what it saw
+// last. A process that was stopped for longer than the lease has seen nothing since: it would read the lease of the new
+// leader, and clear it.
 type ownLock struct {
 	resourcelock.Interface
-	holder string // as last read or written
+	holder  string                    // as last read or written
+	renewed atomic.Pointer[time.Time] // when our last renewal was sent that succeeded; nil if the lease is not ours
 }
 
 func (l *ownLock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
 	record, raw, err := l.Interface.Get(ctx)
 	if err == nil {
 		l.holder = record.HolderIdentity
+		if l.holder != l.Identity() {
+			l.renewed.Store(nil)
+		}
 	}
 	return record, raw, err
 }
 
 func (l *ownLock) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
-	err := l.Interface.Create(ctx, record)
-	if err == nil {
-		l.holder = record.HolderIdentity
-	}
-	return err
+	return l.write(ctx, record, l.Interface.Create)
 }
 
 func (l *ownLock) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
-	if record.HolderIdentity == "" && l.holder != l.Identity() {
-		return fmt.Errorf("the lease is not ours to give back: %q has it", l.holder)
+	if record.HolderIdentity == "" {
+		if l.holder != l.Identity() {
+			return fmt.Errorf("the lease is not ours to give back: %q has it", l.holder)
+		}
+		l.renewed.Store(nil) // before it is sent: the answer may get lost
 	}
-	err := l.Interface.Update(ctx, record)
-	if err == nil {
-		l.holder = record.HolderIdentity
+	return l.write(ctx, record, l.Interface.Update)
+}
+
+func (l *ownLock) write(ctx context.Context, record resourcelock.LeaderElectionRecord, send func(context.Context, resourcelock.LeaderElectionRecord) error) error {
+	sent := time.Now()
+	if err := send(ctx, record); err != nil {
+		return err
 	}
-	return err
+	l.holder = record.HolderIdentity
+	if l.holder == l.Identity() {
+		l.renewed.Store(&sent)
+	}
+	return nil
 }

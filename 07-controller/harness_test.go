@@ -61,9 +61,21 @@ type world struct {
 // newWorld prepares a cluster, and undoes that when the test ends. admin may do everything.
 func newWorld(t testing.TB, admin *rest.Config) *world {
 	t.Helper()
+	w := &world{}
+	t.Cleanup(func() {
+		if w.t != nil {
+			w.remove()
+		}
+	})
+	w.prepare(t, admin)
+	return w
+}
+
+// prepare is newWorld for a cluster that is thrown away.
+func (w *world) prepare(t testing.TB, admin *rest.Config) {
+	t.Helper()
 	admin = rest.CopyConfig(admin)
 	admin.QPS = -1
-	w := &world{t: t, admin: admin, system: "website-system"}
 	var err error
 	w.kube, err = kubernetes.NewForConfig(admin)
 	require.NoError(t, err)
@@ -71,7 +83,7 @@ func newWorld(t testing.TB, admin *rest.Config) *world {
 	require.NoError(t, err)
 	w.websites, err = controller.NewClient(admin)
 	require.NoError(t, err)
-	t.Cleanup(w.remove)
+	w.t, w.admin, w.system = t, admin, "website-system" // from here on there is something to remove
 	require.NoError(t, installCRD(t.Context(), w.dynamic, w.websites, labels()))
 	for _, file := range []string{"namespace.yaml", "rbac.yaml"} {
 		for _, object := range manifests(t, file) {
@@ -82,7 +94,6 @@ func newWorld(t testing.TB, admin *rest.Config) *world {
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "websites-", Labels: labels()}}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	w.namespace = namespace.Name
-	return w
 }
 
 // manifests reads the objects in a file of config.
@@ -191,16 +202,22 @@ func (w *world) remove() {
 
 // kubeconfig writes a kubeconfig for the controller's service account. server is the address to go to; "" is the cluster's own.
 func (w *world) kubeconfig(server string) string {
+	cluster := &clientcmdapi.Cluster{Server: server}
+	if server == "" {
+		cluster = &clientcmdapi.Cluster{
+			Server: w.admin.Host, CertificateAuthority: w.admin.CAFile, CertificateAuthorityData: w.admin.CAData,
+		}
+	}
+	return w.kubeconfigTo(cluster)
+}
+
+// kubeconfigTo is kubeconfig with a server that has a certificate. Without TLS, clients send no token.
+func (w *world) kubeconfigTo(cluster *clientcmdapi.Cluster) string {
 	w.t.Helper()
 	token, err := w.kube.CoreV1().ServiceAccounts(w.system).CreateToken(w.t.Context(), "website-controller", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
 	require.NoError(w.t, err)
 	config := clientcmdapi.NewConfig()
-	config.Clusters["c"] = &clientcmdapi.Cluster{Server: server}
-	if server == "" {
-		config.Clusters["c"] = &clientcmdapi.Cluster{
-			Server: w.admin.Host, CertificateAuthority: w.admin.CAFile, CertificateAuthorityData: w.admin.CAData,
-		}
-	}
+	config.Clusters["c"] = cluster
 	config.AuthInfos["u"] = &clientcmdapi.AuthInfo{Token: token.Status.Token}
 	config.Contexts["lab"] = &clientcmdapi.Context{Cluster: "c", AuthInfo: "u"}
 	config.CurrentContext = "lab"
@@ -270,15 +287,17 @@ func (r *replica) logged() string {
 func (r *replica) wait(words string) {
 	r.t.Helper()
 	eventually(r.t, "the log says "+words, func(context.Context) error {
+		var ended bool
+		select {
+		case <-r.ended:
+			ended = true
+		default:
+		}
 		if strings.Contains(r.logged(), words) {
 			return nil
 		}
-		select {
-		case <-r.ended:
-			return fmt.Errorf("the controller has ended: %s", r.logged())
-		default:
-			return errors.New("not yet")
-		}
+		require.False(r.t, ended, "the controller has ended before its log says %s", words)
+		return errors.New("not yet")
 	})
 }
 
@@ -289,14 +308,20 @@ func (r *replica) leading() *replica {
 	return r
 }
 
-// signal sends a signal and, if it is one to end by, waits for the end.
+// signal sends a signal to end by, and waits for the end.
 func (r *replica) signal(signal os.Signal) *os.ProcessState {
 	r.t.Helper()
 	require.NoError(r.t, r.process.Signal(signal))
+	return r.end()
+}
+
+// end waits for the replica's end.
+func (r *replica) end() *os.ProcessState {
+	r.t.Helper()
 	select {
 	case <-r.ended:
 	case <-time.After(30 * time.Second):
-		r.t.Fatalf("the controller does not end after %s", signal)
+		r.t.Fatal("the controller does not end")
 	}
 	return r.state
 }
@@ -346,11 +371,11 @@ func names(n int) (names []string) {
 	return names
 }
 
-// eventually waits up to a minute until check returns nil, and fails with what it returned last.
+// eventually waits up to two minutes (an informer that lost its server waits up to 30 s between two tries) until check returns nil, and fails with what it returned last.
 func eventually(t testing.TB, what string, check func(context.Context) error) {
 	t.Helper()
 	var last error
-	err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+	err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, 2*time.Minute, true, func(ctx context.Context) (bool, error) {
 		err := check(ctx)
 		if ctx.Err() == nil { // else it says that time is over
 			last = err

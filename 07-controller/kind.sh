@@ -221,11 +221,11 @@ restore() {
 
 chapter_begin "$@"
 need_no_websites
+[ "$found" = absent ] || undo+=(restore) # a cluster that will be deleted need not be tidied up
+load_website_image # the lessons wait for pods that run
 run_chapter 07-controller
 check_output 07-controller
 check_nothing_left
-[ "$found" = absent ] || undo+=(restore) # a cluster that will be deleted need not be tidied up
-load_website_image
 deploy
 node_kubectl create namespace "$sites" >/dev/null
 node_kubectl label namespace "$sites" pod-security.kubernetes.io/enforce=restricted >/dev/null

@@ -40,23 +40,30 @@ func contents() chapter.Chapter {
 		NoNamespace: true,
 		Steps: []chapter.Step{
 			{
-				Name: "controller", Summary: "runs the controller for Websites, until Ctrl-C",
+				Name: "controller", Summary: "runs the controller for Websites, until Ctrl-C", Endless: true,
 				Flags: func(set *flag.FlagSet) {
 					o.register(set)
-					set.BoolVar(&install, "install", true, "install the CRD and the namespace first, which stay; default true, false in a cluster, where manifests do it")
-					set.IntVar(&verbosity, "v", 0, "log more: 2 shows conflicts, 4 the lease; default 0: `N`")
+					set.BoolVar(&install, "install", true, "install the CRD and the namespace first; both stay. Default true;\n-install=false in a cluster, where manifests do it")
+					set.IntVar(&verbosity, "v", 0, "log up to level `N`: 2 shows conflicts, 4 the lease; default 0")
 				},
-				Run: func(ctx context.Context, flags chapter.Flags, out io.Writer) error {
+				Run: func(ctx context.Context, flags chapter.Flags, _ io.Writer) error {
 					logger := textlogger.NewLogger(textlogger.NewConfig(textlogger.Output(os.Stderr), textlogger.Verbosity(verbosity)))
-					return runHere(klog.NewContext(ctx, logger), flags, o, install, out)
+					return runHere(klog.NewContext(ctx, logger), flags, o, install)
 				},
 			},
+			{Name: "minimal", Summary: "the smallest loop that works, and three things that it gets wrong", Run: runLesson(minimal)},
+			{Name: "ownership", Summary: "children made and mended, an idle resync, a name that is taken, a cascade", Run: runLesson(ownership)},
+			{Name: "status", Summary: "conditions, observedGeneration, scale, a conflict, a spec that cannot be", Run: runLesson(status)},
+			{Name: "events", Summary: "what a user is told, and what not", Run: runLesson(userEvents)},
+			{Name: "finalizer", Summary: "an entry that no garbage collector knows, and a deletion that waits for it", Run: runLesson(finalizer)},
+			{Name: "election", Summary: "two replicas: a handover, a leader that is lost, and client-go's own order", Run: runLesson(handover)},
+			{Name: "metrics", Summary: "the lines of /metrics that are worth an alert, after a server that fails", Run: runLesson(alerts)},
 		},
 	}
 }
 
 // runHere runs the controller on the cluster that the flags name, or, in a pod, on the pod's own.
-func runHere(ctx context.Context, flags chapter.Flags, o options, install bool, out io.Writer) error {
+func runHere(ctx context.Context, flags chapter.Flags, o options, install bool) error {
 	conn, err := connect(flags)
 	if err != nil {
 		return err

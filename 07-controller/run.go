@@ -32,12 +32,12 @@ type options struct {
 }
 
 func (o *options) register(set *flag.FlagSet) {
-	set.IntVar(&o.workers, "workers", 4, "`N` Websites are reconciled at once; default 4: workers mostly wait for answers")
-	set.Float64Var(&o.qps, "qps", 50, "most requests a second, on average, watches not counted: `N`, default 50; client-go's own 5 is far too few")
-	set.IntVar(&o.burst, "burst", 100, "`N` requests may be sent at once after a quiet time, above -qps; default 100")
-	set.DurationVar(&o.resync, "resync", 10*time.Hour, "look at every Website again each `TIME`, without a request: a net for bugs, not for lost events; default 10h, 0 is never")
-	set.DurationVar(&o.lease, "lease", 15*time.Second, "another replica takes over when the leader was silent for `TIME`; default 15s")
-	set.StringVar(&o.system, "system-namespace", labNamespace, "the namespace `NAME` of the lease and of the directory of sites; default client-go-lab")
+	set.IntVar(&o.workers, "workers", 4, "`N` Websites are worked on at once; default 4, which is enough:\na worker mostly waits for answers, and -qps limits all of them together")
+	set.Float64Var(&o.qps, "qps", 50, "`N` requests a second at most, in the long run; default 50. Watches do not\ncount. client-go's own default, 5, is for people; the server protects\nitself. Too few: keys wait, and nothing says why but the metrics")
+	set.IntVar(&o.burst, "burst", 100, "`N` requests may be sent at once after a quiet time; then -qps holds;\ndefault 100")
+	set.DurationVar(&o.resync, "resync", 10*time.Hour, "every `TIME` look at each Website again, from the caches, without a\nrequest: a net for bugs, not for lost events; default 10h, 0 is never")
+	set.DurationVar(&o.lease, "lease", 15*time.Second, "another replica takes over when the leader was silent for `TIME`;\ndefault 15s")
+	set.StringVar(&o.system, "system-namespace", labNamespace, "where the lease is, and the directory of sites: the namespace `NAME`;\ndefault client-go-lab")
 	set.StringVar(&o.image, "image", defaultImage, "the image `NAME` of the web server; default "+defaultImage)
 	set.StringVar(&o.listen, "listen", "127.0.0.1:8080", "`ADDRESS` for /healthz, /readyz and /metrics; default 127.0.0.1:8080")
 }

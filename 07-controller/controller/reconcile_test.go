@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -140,7 +141,9 @@ type fixture struct {
 	websites *fakeWebsites
 	recorder *events.FakeRecorder
 	c        *Controller
-	actions  []string // what was asked of the server, in order
+
+	mu      sync.Mutex // the two fakes have a lock each
+	actions []string   // what was asked of the server, in order
 }
 
 // newFixture makes one. Its informers do not run unless the test starts them.
@@ -174,6 +177,8 @@ func newFixture(t *testing.T, cached, served *state) *fixture {
 		require.NoError(t, err)
 	}
 	record := func(action clienttesting.Action) (bool, runtime.Object, error) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
 		f.actions = append(f.actions, describe(action))
 		return false, nil, nil
 	}
@@ -186,6 +191,8 @@ func newFixture(t *testing.T, cached, served *state) *fixture {
 func (f *fixture) fail(action string, err error) {
 	reaction := func(a clienttesting.Action) (bool, runtime.Object, error) {
 		if description := describe(a); strings.HasPrefix(description, action) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
 			f.actions = append(f.actions, description)
 			return true, nil, err
 		}
@@ -241,7 +248,7 @@ var (
 	errConflict  = apierrors.NewConflict(configMapsGR, "blog", errors.New("it has changed"))
 	errGone      = apierrors.NewNotFound(configMapsGR, "blog")
 	errForbidden = apierrors.NewForbidden(configMapsGR, "blog", errors.New("no rule"))
-	errTimeout   = fmt.Errorf("Patch \"https://...\": %w", context.DeadlineExceeded)
+	errTimeout   = fmt.Errorf("patch \"https://...\": %w", context.DeadlineExceeded)
 	errOtherUID  = apierrors.NewInvalid(schema.GroupKind{Kind: "ConfigMap"}, "blog", field.ErrorList{
 		field.Invalid(field.NewPath("metadata", "uid"), "x", "field is immutable"),
 	})
@@ -363,7 +370,7 @@ func TestReconcile(t *testing.T) {
 			s.configMap.Data["robots.txt"] = "Disallow: /"
 		}},
 		"managed fields that cannot be read": {
-			cached: func(s *state) { s.configMap.ManagedFields[0].FieldsV1 = &metav1.FieldsV1{Raw: []byte(`{"i:x":{}}`)} },
+			cached: func(s *state) { s.configMap.ManagedFields[0].FieldsV1 = metav1.NewFieldsV1(`{"i:x":{}}`) },
 			err:    errors.New("extract what we applied to the ConfigMap"),
 		},
 

@@ -38,7 +38,8 @@ type Step struct {
 	Name    string              // one lower-case word
 	Args    string              // the arguments it takes, for the menu: "NAME [FILE]", "[FILE...]"; empty for none
 	Summary string              // one line for the menu
-	Flags   func(*flag.FlagSet) // registers flags of the step's own; may be nil
+	Flags   func(*flag.FlagSet) // registers flags of the step's own; may be nil; in a usage text, "\n" begins a line
+	Endless bool                // it runs until Ctrl-C: "all" leaves it out
 	Run     RunFunc
 }
 
@@ -88,6 +89,11 @@ func (c Chapter) Main(ctx context.Context, args []string, stdout, stderr io.Writ
 	}
 	if len(names) > 1 {
 		flags.Args = names[1:]
+	}
+	if len(names) > 0 && names[0] == "all" {
+		if endless := c.endless(); endless != "" {
+			fmt.Fprintf(stderr, "%s: all leaves out %s, which runs until Ctrl-C\n", c.Dir, endless)
+		}
 	}
 	for i, step := range steps {
 		if len(steps) > 1 {
@@ -191,10 +197,32 @@ func (c Chapter) choose(names []string, given map[string]string) ([]Step, error)
 	return steps, nil
 }
 
-// named returns the step of a name, or every step for "all", or none.
+// All returns the steps that "all" runs: those that come to an end by themselves.
+func (c Chapter) All() []Step {
+	var steps []Step
+	for _, step := range c.Steps {
+		if !step.Endless {
+			steps = append(steps, step)
+		}
+	}
+	return steps
+}
+
+// endless lists the names of the steps that "all" leaves out, for messages.
+func (c Chapter) endless() string {
+	var names []string
+	for _, step := range c.Steps {
+		if step.Endless {
+			names = append(names, step.Name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// named returns the step of a name, or every step that ends for "all", or none.
 func (c Chapter) named(name string) []Step {
 	if name == "all" {
-		return c.Steps
+		return c.All()
 	}
 	for _, step := range c.Steps {
 		if step.Name == name {
@@ -253,7 +281,11 @@ func (c Chapter) help(out io.Writer) {
 		}
 		fmt.Fprintf(out, "  %-*s %s%s\n", width, strings.TrimSpace(step.Name+" "+step.Args), step.Summary, note)
 	}
-	fmt.Fprintf(out, "  %-*s %s\n", width, "all", "every step, in this order")
+	all := "every step, in this order"
+	if endless := c.endless(); endless != "" {
+		all = "every step but " + endless + ", in this order"
+	}
+	fmt.Fprintf(out, "  %-*s %s\n", width, "all", all)
 	fmt.Fprint(out, `
 Flags, before or after the step, as kubectl has them:
   -kubeconfig FILE   default $KUBECONFIG, then ~/.kube/config, then the pod's service account
@@ -262,9 +294,12 @@ Flags, before or after the step, as kubectl has them:
 	if !c.NoNamespace {
 		fmt.Fprintln(out, "  -n, -namespace NS  where to read; default the context's namespace")
 	}
-	printFlags(out, c.Flags, "")
+	printFlags(out, c.Flags)
 	for _, step := range c.Steps {
-		printFlags(out, step.Flags, "; for the step "+step.Name)
+		if step.Flags != nil {
+			fmt.Fprintf(out, "\nFlags of the step %s:\n", step.Name)
+			printFlags(out, step.Flags)
+		}
 	}
 	fmt.Fprint(out, `
 Steps that write do so in the namespace client-go-lab, delete what they made, and refuse
@@ -282,13 +317,21 @@ Examples:
 	fmt.Fprintf(out, "  %s all -context kind-kind\n", run)
 }
 
-// printFlags writes a line for each flag of a chapter's or a step's own.
-func printFlags(out io.Writer, flags func(*flag.FlagSet), note string) {
+// printFlags writes a line or more for each flag of a chapter's or a step's own.
+func printFlags(out io.Writer, flags func(*flag.FlagSet)) {
 	ownFlags(flags).VisitAll(func(f *flag.Flag) {
 		value, usage := flag.UnquoteUsage(f) // "`MODE`" in the usage is the value's name
-		fmt.Fprintf(out, "  %-18s %s%s\n", strings.TrimSpace("-"+f.Name+" "+value), usage, note)
+		name := strings.TrimSpace("-" + f.Name + " " + value)
+		if len(name) > flagWidth {
+			name += "\n" + strings.Repeat(" ", flagWidth+2)
+		}
+		usage = strings.ReplaceAll(usage, "\n", "\n"+strings.Repeat(" ", flagWidth+3))
+		fmt.Fprintf(out, "  %-*s %s\n", flagWidth, name, usage)
 	})
 }
+
+// flagWidth is the width of the menu's column of flags.
+const flagWidth = 18
 
 // oneLine makes one line of an error that has several, as errors.Join does.
 func oneLine(err error) string {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -134,9 +135,41 @@ func TestHelp(t *testing.T) {
 	assert.Contains(t, withArguments.String(), "Usage: go run ./00-sample [flags] [step [arguments]]\n")
 	assert.Contains(t, withArguments.String(), "  one             does one (runs when no step is named)\n  two FROM [TO]   does two\n  three [FILE...] does three\n")
 	assert.Contains(t, withArguments.String(), "the context's namespace\n"+
-		"  -colour NAME       NAME of a colour; default red\n"+
-		"  -depth int         how far; default 1; for the step two\n\nSteps that write")
+		"  -colour NAME       NAME of a colour; default red\n\n"+
+		"Flags of the step two:\n  -depth int         how far; default 1\n\nSteps that write")
 	assert.Empty(t, stderr.String())
+
+	var long bytes.Buffer
+	wordy := sample(nil)
+	wordy.Steps[1].Flags = func(set *flag.FlagSet) {
+		set.Int("n-of-something", 0, "`NUMBER` of things\nand more about them")
+	}
+	assert.Zero(t, wordy.Main(t.Context(), []string{"-h"}, &long, &stderr))
+	indent := strings.Repeat(" ", 21)
+	assert.Contains(t, long.String(), "Flags of the step two:\n  -n-of-something NUMBER\n"+indent+"NUMBER of things\n"+indent+"and more about them\n")
+}
+
+// A step that would never end is run by its name alone, and all says that it leaves it out.
+func TestEndless(t *testing.T) {
+	c := sample(nil)
+	c.Steps[0].Endless = true
+	var stdout, stderr bytes.Buffer
+	assert.Zero(t, c.Main(t.Context(), []string{"all"}, &stdout, &stderr))
+	assert.True(t, strings.HasPrefix(stdout.String(), "=== 1/2 two: does two\ntwo"), stdout.String())
+	assert.NotContains(t, stdout.String(), "one")
+	assert.Equal(t, "00-sample: all leaves out one, which runs until Ctrl-C\n", stderr.String())
+
+	for _, args := range [][]string{nil, {"one"}} {
+		stdout.Reset()
+		stderr.Reset()
+		assert.Zero(t, c.Main(t.Context(), args, &stdout, &stderr))
+		assert.True(t, strings.HasPrefix(stdout.String(), "one "), stdout.String())
+		assert.Empty(t, stderr.String())
+	}
+
+	stdout.Reset()
+	assert.Zero(t, c.Main(t.Context(), []string{"-h"}, &stdout, &stderr))
+	assert.Contains(t, stdout.String(), "  all        every step but one, in this order\n")
 }
 
 func TestMainInterrupted(t *testing.T) {

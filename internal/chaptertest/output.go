@@ -59,7 +59,7 @@ func (p Program) All(t *testing.T) {
 		return
 	}
 	var steps []string
-	for _, step := range p.Chapter.Steps {
+	for _, step := range p.Chapter.All() {
 		steps = append(steps, step.Name)
 	}
 	require.ElementsMatch(t, steps, slices.Collect(maps.Keys(p.Expected)))
@@ -67,7 +67,7 @@ func (p Program) All(t *testing.T) {
 
 // checkAll compares the output of "all", headings included, with what is expected.
 func (p Program) checkAll(output string) error {
-	steps := p.Chapter.Steps
+	steps := p.Chapter.All()
 	var wrong []error
 	for i, step := range steps {
 		heading := fmt.Sprintf("=== %d/%d %s: %s\n", i+1, len(steps), step.Name, step.Summary)
