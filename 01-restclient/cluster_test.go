@@ -5,14 +5,17 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -94,9 +97,6 @@ func TestCancelledStepsCleanUpOnCluster(t *testing.T) {
 
 func TestInterruptOnCluster(t *testing.T) {
 	kubeconfig := labtest.Kubeconfig(t)
-	if runtime.GOOS == "windows" {
-		t.Skip("not run: a Windows process cannot send an interrupt to another")
-	}
 	client := clusterClient(t, kubeconfig)
 	requireClean(t, client)
 	stream, err := startWatch(t.Context(), client, labNamespace, metav1.ListOptions{})
@@ -128,6 +128,72 @@ func TestLeftoversOnCluster(t *testing.T) {
 }
 
 // The same cluster under a name that could be anybody's: the guard sends nothing, unless -context names it.
+// What the lesson calls a trap: the server, and no fake, says what comes of it.
+func TestTrapsOnCluster(t *testing.T) {
+	client := clusterClient(t, labtest.Kubeconfig(t))
+	require.NoError(t, makeNamespace(t.Context(), client))
+	configMaps := func(request *rest.Request) *rest.Request {
+		return request.Namespace(labNamespace).Resource("configmaps")
+	}
+	kettle := &corev1.ConfigMap{
+		TypeMeta:   metav1.TypeMeta{Kind: "ConfigMap", APIVersion: "v1"},
+		ObjectMeta: metav1.ObjectMeta{Name: "kettle", Labels: labels()},
+	}
+	options := mine()
+	list := &corev1.ConfigMapList{}
+	require.NoError(t, configMaps(client.Get()).VersionedParams(&options, scheme.ParameterCodec).Do(t.Context()).Into(list))
+	options.ResourceVersion, options.Watch = list.ResourceVersion, true
+	stream, err := configMaps(client.Get()).VersionedParams(&options, scheme.ParameterCodec).Watch(t.Context())
+	require.NoError(t, err)
+	defer stream.Stop()
+	for _, name := range []string{"kettle", "paint"} {
+		made := kettle.DeepCopy()
+		made.Name = name
+		require.NoError(t, configMaps(client.Post()).Body(made).Do(t.Context()).Error())
+		defer configMaps(client.Delete()).Name(name).Do(context.WithoutCancel(t.Context()))
+	}
+
+	// A patch whose body is an object: its Content-Type is that of an object.
+	err = configMaps(client.Patch(types.MergePatchType)).Name("kettle").Body(kettle).Do(t.Context()).Error()
+	assert.True(t, apierrors.IsUnsupportedMediaType(err), "%v", err)
+
+	// Two ConfigMaps, read into a list of Pods.
+	pods := &corev1.PodList{}
+	require.NoError(t, configMaps(client.Get()).Do(t.Context()).Into(pods))
+	assert.Empty(t, pods.Items)
+
+	// A limit, and an answer from the cache.
+	for version, want := range map[string]int{"": 1, "0": 2} {
+		options := mine()
+		options.Limit, options.ResourceVersion = 1, version
+		require.Eventually(t, func() bool { // the cache may be a moment late
+			list := &corev1.ConfigMapList{}
+			err := configMaps(client.Get()).VersionedParams(&options, scheme.ParameterCodec).Do(t.Context()).Into(list)
+			return assert.NoError(t, err) && len(list.Items) == want
+		}, 10*time.Second, 10*time.Millisecond, "resourceVersion %q", version)
+	}
+
+	// Request.Watch asks for what the options say, and no more.
+	notAWatch, err := configMaps(client.Get()).Watch(t.Context())
+	require.NoError(t, err)
+	defer notAWatch.Stop()
+	event, err := next(t.Context(), notAWatch)
+	require.NoError(t, err)
+	assert.ErrorContains(t, apierrors.FromObject(event.Object), "unable to decode to metav1.WatchEvent")
+
+	// An object that loses its label is there, and DELETED.
+	patch := []byte(`{"metadata":{"labels":null}}`)
+	require.NoError(t, configMaps(client.Patch(types.MergePatchType)).Name("paint").Body(patch).Do(t.Context()).Error())
+	var seen []watch.EventType
+	for range 3 {
+		event, err := next(t.Context(), stream)
+		require.NoError(t, err)
+		seen = append(seen, event.Type)
+	}
+	assert.Equal(t, []watch.EventType{watch.Added, watch.Added, watch.Deleted}, seen)
+	require.NoError(t, configMaps(client.Get()).Name("paint").Do(t.Context()).Error())
+}
+
 func TestGuardOnCluster(t *testing.T) {
 	config, err := clientcmd.LoadFromFile(labtest.Kubeconfig(t))
 	require.NoError(t, err)

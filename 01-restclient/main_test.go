@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	goruntime "runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -130,6 +129,13 @@ func TestWhyWithoutConversion(t *testing.T) {
 	}
 }
 
+// A string is not sent: it is the name of a file that is.
+func TestBodyString(t *testing.T) {
+	client := &restfake.RESTClient{NegotiatedSerializer: scheme.Codecs.WithoutConversion()}
+	err := client.Post().Resource("configmaps").Body("hello").Do(t.Context()).Error()
+	assert.ErrorContains(t, err, "open hello: no such file or directory")
+}
+
 func TestFlags(t *testing.T) {
 	chaptertest.Isolate(t)
 	for _, c := range []struct {
@@ -174,7 +180,6 @@ func TestContextsLeavesNoFiles(t *testing.T) {
 	chaptertest.Isolate(t)
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
-	t.Setenv("TMP", dir) // Windows
 	_, stderr, code := chaptertest.Command(t, nil, "contexts")
 	require.Zero(t, code, stderr)
 	files, err := os.ReadDir(dir)
@@ -214,9 +219,6 @@ func TestUsageErrors(t *testing.T) {
 func TestConnectErrors(t *testing.T) { program.ConnectErrors(t, "pods", "verbs") }
 
 func TestInterrupt(t *testing.T) {
-	if goruntime.GOOS == "windows" {
-		t.Skip("not run: a Windows process cannot send an interrupt to another")
-	}
 	chaptertest.Isolate(t)
 	api, kubeconfig := serve(t, "lab")
 	made := make(chan struct{})

@@ -5,7 +5,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -75,9 +74,6 @@ func TestCancelledStepsCleanUpOnCluster(t *testing.T) {
 
 func TestInterruptOnCluster(t *testing.T) {
 	kubeconfig := labtest.Kubeconfig(t)
-	if runtime.GOOS == "windows" {
-		t.Skip("not run: a Windows process cannot send an interrupt to another")
-	}
 	client := clusterClient(t, kubeconfig)
 	require.NoError(t, makeNamespace(t.Context(), client))
 	require.Empty(t, leftBehind(t, client))

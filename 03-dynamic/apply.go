@@ -62,7 +62,7 @@ type applyOptions struct {
 }
 
 // apply applies every object of a YAML file, as "kubectl apply --server-side -f" does: any kind, namespaced or not,
-// definitions before their objects. Objects without a namespace go into the one given. If the file is not good, or
+// CRDs before their objects. Objects without a namespace go into the one given. If the file is not good, or
 // names a kind that there is not, nothing is changed. If the server refuses an object, the others are applied all the same.
 //
 // What it leaves out is pruning: to delete what is no longer in the file one has to know what once was, and a wrong
@@ -91,7 +91,7 @@ func apply(ctx context.Context, client dynamic.Interface, mapper meta.RESTMapper
 			return errors.Join(append(failed, ctx.Err())...)
 		}
 		if options.dryRun && defined[m.GroupVersionKind()] {
-			notChecked(m, "install its definition", out)
+			notChecked(m, "install its CRD", out)
 			continue
 		}
 		err := applyOne(ctx, client, mapper, namespace, m, options, absent, out)
@@ -105,7 +105,7 @@ func apply(ctx context.Context, client dynamic.Interface, mapper meta.RESTMapper
 	return errors.Join(failed...)
 }
 
-// checkKinds makes sure that the server knows every kind, or will when the definitions in the file are there. It
+// checkKinds makes sure that the server knows every kind, or will when the CRDs in the file are there. It
 // returns the kinds that it will know only then.
 func checkKinds(ctx context.Context, mapper meta.RESTMapperWithContext, manifests []manifest) (map[schema.GroupVersionKind]bool, error) {
 	inFile := map[schema.GroupVersionKind]bool{}
@@ -128,13 +128,13 @@ func checkKinds(ctx context.Context, mapper meta.RESTMapperWithContext, manifest
 		case inFile[kind]:
 			defined[kind] = true
 		default:
-			unknown = append(unknown, fmt.Errorf("%s: this server has no kind %s in %s (is its definition installed?)", m, kind.Kind, kind.GroupVersion()))
+			unknown = append(unknown, fmt.Errorf("%s: this server has no kind %s in %s (is its CRD installed?)", m, kind.Kind, kind.GroupVersion()))
 		}
 	}
 	return defined, errors.Join(unknown...)
 }
 
-// definedKinds returns the kind that a definition defines, in each version that the server is to serve.
+// definedKinds returns the kind that a CRD defines, in each version that the server is to serve.
 func definedKinds(crd *unstructured.Unstructured) []schema.GroupVersionKind {
 	group, _, _ := unstructured.NestedString(crd.Object, "spec", "group")
 	kind, _, _ := unstructured.NestedString(crd.Object, "spec", "names", "kind")

@@ -5,7 +5,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -57,7 +56,7 @@ func requireClean(t *testing.T, client dynamic.Interface) {
 		require.NoError(t, err)
 		require.Empty(t, list.Items, "left behind")
 	}
-	require.Eventually(t, func() bool { // the definition is gone a moment before its resource
+	require.Eventually(t, func() bool { // the CRD is gone a moment before its resource
 		_, err := client.Resource(cups).List(t.Context(), metav1.ListOptions{})
 		return apierrors.IsNotFound(err)
 	}, patience, 10*time.Millisecond, "the server still serves cups")
@@ -157,7 +156,7 @@ func TestApplyFileOnCluster(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, map[string]any{"grams": "5"}, taken.Object["data"])
 
-	// A new version of a definition that is there already, and an object in it.
+	// A new version of a CRD that is there already, and an object in it.
 	_, versions, _ := strings.Cut(string(example), "---\n")
 	definition, _, _ := strings.Cut(versions, "--- #")
 	_, v1, _ := strings.Cut(definition, "  versions:\n")
@@ -261,9 +260,6 @@ func TestCancelledStepsCleanUpOnCluster(t *testing.T) {
 
 func TestInterruptOnCluster(t *testing.T) {
 	kubeconfig := labtest.Kubeconfig(t)
-	if runtime.GOOS == "windows" {
-		t.Skip("not run: a Windows process cannot send an interrupt to another")
-	}
 	client := clusterClient(t, kubeconfig)
 	requireClean(t, client)
 	list, err := client.Resource(crds).List(t.Context(), mine())
@@ -276,8 +272,8 @@ func TestInterruptOnCluster(t *testing.T) {
 	_, stderr, code := chaptertest.Command(t, func(p *os.Process) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		_, err := nextEvent(ctx, stream) // the program has made its definition
-		if !assert.NoError(t, err, "it makes no definition") {
+		_, err := nextEvent(ctx, stream) // the program has made its CRD
+		if !assert.NoError(t, err, "it makes no CRD") {
 			_ = p.Kill() // it may have ended long ago: what it has said follows
 			return
 		}

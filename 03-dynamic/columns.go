@@ -105,7 +105,7 @@ func evaluate(path *jsonpath.JSONPath, object map[string]any) (string, error) {
 	return strings.Join(values, ","), nil
 }
 
-// columns asks for a Table of any resource: the server, or the definition of a custom resource, knows the columns.
+// columns asks for a Table of any resource: the server, or the CRD of a custom resource, knows the columns.
 func columns(ctx context.Context, mapper meta.RESTMapperWithContext, config *rest.Config, resource, namespace string, options metav1.ListOptions, out io.Writer) error {
 	mapping, err := resolve(ctx, mapper, resource)
 	if err != nil {

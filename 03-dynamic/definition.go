@@ -20,7 +20,7 @@ import (
 // group is the API group of this chapter's own resources.
 const group = "dynamic.lab.example.com"
 
-// patience is how long the server may take to serve a new definition, or to remove one with its objects.
+// patience is how long the server may take to serve a new CRD, or to remove one with its objects.
 const patience = 30 * time.Second
 
 // newCRD makes a CustomResourceDefinition for objects of a kind in version v1. Its schema is that of the whole object.
@@ -45,7 +45,7 @@ func newCRD(kind string, schema map[string]any) *unstructured.Unstructured {
 	}}
 }
 
-// installCRD creates a definition and returns when the server serves it.
+// installCRD creates a CRD and returns when the server serves it.
 func installCRD(ctx context.Context, client dynamic.Interface, crd *unstructured.Unstructured) error {
 	if _, err := client.Resource(crds).Create(ctx, crd, metav1.CreateOptions{}); err != nil {
 		return fmt.Errorf("create the CustomResourceDefinition %s: %w", crd.GetName(), err)
@@ -53,7 +53,7 @@ func installCRD(ctx context.Context, client dynamic.Interface, crd *unstructured
 	return waitEstablished(ctx, client, crd.GetName())
 }
 
-// waitEstablished waits until the server has accepted the names of a definition and serves its resource.
+// waitEstablished waits until the server has accepted the names of a CRD and serves its resource.
 func waitEstablished(ctx context.Context, client dynamic.Interface, name string) error {
 	return waitEstablishedFor(ctx, client, name, patience)
 }
@@ -107,7 +107,7 @@ func waitMapped(ctx context.Context, mapper meta.RESTMapperWithContext, kind sch
 		return err == nil, err
 	})
 	if wait.Interrupted(err) && ctx.Err() == nil {
-		return nil, fmt.Errorf("the server does not list the kind %s in %s after %s, though its definition is established", kind.Kind, kind.GroupVersion(), patience)
+		return nil, fmt.Errorf("the server does not list the kind %s in %s after %s, though its CRD is established", kind.Kind, kind.GroupVersion(), patience)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("wait until the server lists the kind %s in %s: %w", kind.Kind, kind.GroupVersion(), err)
@@ -115,12 +115,12 @@ func waitMapped(ctx context.Context, mapper meta.RESTMapperWithContext, kind sch
 	return mapping, nil
 }
 
-// slowRemoval is when a removal has taken so long that the definition is changed, which makes the server look again. It
+// slowRemoval is when a removal has taken so long that the CRD is changed, which makes the server look again. It
 // deletes the objects first, and if their storage is just being made, it may put that off for minutes: "storage is
 // (re)initializing" is what the condition Terminating says then.
 const slowRemoval = 2 * time.Second
 
-// removeCRD deletes a definition, and with it every object of its kind, and returns when it is gone.
+// removeCRD deletes a CRD, and with it every object of its kind, and returns when it is gone.
 func removeCRD(ctx context.Context, client dynamic.Interface, name string) error {
 	return removeCRDWithin(ctx, client, name, patience)
 }

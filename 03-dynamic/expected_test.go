@@ -38,7 +38,7 @@ through a string:        error value cannot be set because .spec.schedule is not
 `},
 	"apply": {`-- example.yaml, as a dry run
 customresourcedefinitions.apiextensions.k8s.io/plates.dynamic.lab.example.com applied (server dry run)
-plate/dinner not checked: a dry run does not install its definition
+plate/dinner not checked: a dry run does not install its CRD
 priorityclasses.scheduling.k8s.io/client-go-lab-dinner applied (server dry run)
 configmaps/salt applied (server dry run)
 configmaps/pepper applied (server dry run)
@@ -51,7 +51,7 @@ configmaps/pepper applied
 -- files that are not good
 nothing applied: document 1: it has no apiVersion or no kind
 document 3: error converting YAML to JSON: yaml: unmarshal errors: line 3: key "kind" already set in map
-nothing applied: document 2, Samovar b: this server has no kind Samovar in tea.example.com/v1 (is its definition installed?)
+nothing applied: document 2, Samovar b: this server has no kind Samovar in tea.example.com/v1 (is its CRD installed?)
 configmaps/honey applied
 document 1, ConfigMap sugar: failed to create typed patch object (/sugar; /v1, Kind=ConfigMap): .data.lumps: expected string, got &value.valueUnstructured{Value:2}
 `},

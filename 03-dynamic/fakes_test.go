@@ -135,7 +135,7 @@ func (c *fakeCluster) apply(action clienttesting.Action) (bool, runtime.Object, 
 	return true, object, err
 }
 
-// establish lets the discovery fake list what a definition defines, and says so in the definition's status.
+// establish lets the discovery fake list what a CRD defines, and says so in the CRD's status.
 func (c *fakeCluster) establish(action clienttesting.Action) (bool, runtime.Object, error) {
 	if create, ok := action.(clienttesting.CreateAction); ok {
 		c.serve(create.GetObject().(*unstructured.Unstructured))

@@ -82,7 +82,7 @@ func makeNamespace(ctx context.Context, client dynamic.Interface) error {
 	return err
 }
 
-// sweep deletes this chapter's objects. Definitions go with their objects, and are waited for: until they are gone,
+// sweep deletes this chapter's objects. CRDs go with their objects, and are waited for: until they are gone,
 // nobody can make them anew.
 func sweep(ctx context.Context, client dynamic.Interface) error {
 	list, err := client.Resource(crds).List(ctx, mine())

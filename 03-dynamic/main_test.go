@@ -264,7 +264,7 @@ func TestManifestNumbers(t *testing.T) {
 	assert.Equal(t, map[string]any{"i": int64(3), "f": 1.5, "l": []any{int64(4)}}, manifests[0].Object["spec"])
 }
 
-// gadgets is a definition with a version that is served, and one that is not.
+// gadgets is a CRD with a version that is served, and one that is not.
 const gadgets = `apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata: {name: gadgets.example.net}
@@ -374,7 +374,7 @@ func TestDryRunWithoutNamespace(t *testing.T) {
 		"priorityclasses.scheduling.k8s.io/high applied (server dry run)\n", out.String())
 }
 
-// A server that lists a new version of a definition a little later is waited for, also if it has the kind already.
+// A server that lists a new version of a CRD a little later is waited for, also if it has the kind already.
 func TestApplyNewVersion(t *testing.T) {
 	c := newFakeCluster()
 	ctx := t.Context()
@@ -399,7 +399,7 @@ func TestReadAllInterrupted(t *testing.T) {
 	assert.ErrorIs(t, err, context.Canceled)
 }
 
-// A definition whose objects have finalizers does not go.
+// A CRD whose objects have finalizers does not go.
 func TestRemoveCRDSaysWhy(t *testing.T) {
 	crd := newCRD("Cup", map[string]any{"type": "object"})
 	client := bareFake(crd)
@@ -411,7 +411,7 @@ func TestRemoveCRDSaysWhy(t *testing.T) {
 	assert.ErrorIs(t, removeCRDWithin(ctx, client, crd.GetName(), time.Minute), context.Canceled)
 }
 
-// A definition that the server has put off removing goes when it is changed.
+// A CRD that the server has put off removing goes when it is changed.
 func TestRemoveCRDTouches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // whose clock jumps ahead
 		crd := newCRD("Cup", map[string]any{"type": "object"})
@@ -453,7 +453,7 @@ func TestApplyFlags(t *testing.T) {
 	}
 }
 
-// A definition whose names are taken never gets established: the message says why.
+// A CRD whose names are taken never gets established: the message says why.
 func TestWaitEstablishedSaysWhy(t *testing.T) {
 	crd := newCRD("Cup", map[string]any{"type": "object"})
 	crd.Object["status"] = map[string]any{"conditions": nil} // as the server shows it at first

@@ -101,7 +101,7 @@ func whatIs(value any) string {
 	return "a number"
 }
 
-// inOrder puts first what the others need: namespaces, then definitions. The rest stays as the file has it.
+// inOrder puts first what the others need: namespaces, then CRDs. The rest stays as the file has it.
 func inOrder(all []manifest) []manifest {
 	rank := func(m manifest) int {
 		switch {

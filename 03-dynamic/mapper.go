@@ -74,7 +74,7 @@ func preferences(ctx context.Context, mapper meta.RESTMapperWithContext, out io.
 	return nil
 }
 
-// grownOld installs a definition behind the mapper's back.
+// grownOld installs a CRD behind the mapper's back.
 func grownOld(ctx context.Context, client dynamic.Interface, mapper meta.RESTMapperWithContext, out io.Writer) error {
 	spoon := schema.GroupKind{Group: group, Kind: "Spoon"}
 	_, err := mapper.RESTMappingWithContext(ctx, spoon)

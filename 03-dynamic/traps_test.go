@@ -85,7 +85,7 @@ func TestRequestsOnCluster(t *testing.T) {
 	assert.ElementsMatch(t, []string{"/api", "/apis", "/apis/apps/v1/namespaces/default/deployments", "/api/v1/namespaces/default/configmaps"}, urls)
 }
 
-// A definition that is being deleted takes no new objects. A finalizer of ours holds it there.
+// A CRD that is being deleted takes no new objects. A finalizer of ours holds it there.
 func TestTerminatingDefinitionOnCluster(t *testing.T) {
 	ctx, client := t.Context(), clusterClient(t, labtest.Kubeconfig(t))
 	require.NoError(t, makeNamespace(ctx, client))
@@ -112,7 +112,7 @@ func TestTerminatingDefinitionOnCluster(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// A definition whose kind is taken is never established, and its condition says why.
+// A CRD whose kind is taken is never established, and its condition says why.
 func TestTakenNamesOnCluster(t *testing.T) {
 	ctx, client := t.Context(), clusterClient(t, labtest.Kubeconfig(t))
 	require.NoError(t, sweep(ctx, client))

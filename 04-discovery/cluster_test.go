@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -292,9 +291,6 @@ func TestCancelledStepsCleanUpOnCluster(t *testing.T) {
 
 func TestInterruptOnCluster(t *testing.T) {
 	c := newCluster(t)
-	if runtime.GOOS == "windows" {
-		t.Skip("not run: a Windows process cannot send an interrupt to another")
-	}
 	c.requireClean(t)
 	kubeconfig, held := c.holdAfter(t, "POST", "/apis/apiregistration.k8s.io/v1/apiservices")
 	_, stderr, code := chaptertest.Command(t, func(p *os.Process) {

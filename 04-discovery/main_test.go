@@ -9,7 +9,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	goruntime "runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -430,7 +429,7 @@ func TestSweepTouchesWhatStays(t *testing.T) {
 	assert.Contains(t, api.seen(), "PATCH "+name)
 }
 
-// Each custom resource is used before it is deleted. If its definition does not go, the error says what the server says.
+// Each custom resource is used before it is deleted. If its CRD does not go, the error says what the server says.
 func TestSweepSaysWhatStays(t *testing.T) {
 	api, client, objects, _ := serveDiscovery(t)
 	require.NoError(t, makeTeapots(t.Context(), objects, client))
@@ -500,9 +499,6 @@ func TestGuard(t *testing.T) {
 func TestAll(t *testing.T) { program.All(t) }
 
 func TestInterrupt(t *testing.T) {
-	if goruntime.GOOS == "windows" {
-		t.Skip("not run: a Windows process cannot send an interrupt to another")
-	}
 	chaptertest.Isolate(t)
 	api, kubeconfig := serve(t, "lab")
 	made := make(chan struct{})
@@ -525,9 +521,6 @@ func TestInterrupt(t *testing.T) {
 
 // "| head": nobody reads the output any more. The step ends, and cleans up.
 func TestNobodyReads(t *testing.T) {
-	if goruntime.GOOS == "windows" {
-		t.Skip("not run: Windows has no signal for a pipe that nobody reads")
-	}
 	chaptertest.Isolate(t)
 	api, kubeconfig := serve(t, "lab")
 	reader, writer, err := os.Pipe()

@@ -30,7 +30,7 @@ import (
 	"client-go-lab/internal/labtest"
 )
 
-// ownCluster is an embedded cluster for one test, which may break it.
+// ownCluster is a cluster for one test, as the lab's own, which may break it.
 type ownCluster struct {
 	t      *testing.T
 	state  string

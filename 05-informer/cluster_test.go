@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"os"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -79,9 +78,6 @@ func TestCancelledStepsCleanUpOnCluster(t *testing.T) {
 
 func TestInterruptOnCluster(t *testing.T) {
 	kubeconfig := labtest.Kubeconfig(t)
-	if runtime.GOOS == "windows" {
-		t.Skip("not run: a Windows process cannot send an interrupt to another")
-	}
 	client := clusterClient(t, kubeconfig)
 	require.NoError(t, makeNamespace(t.Context(), client))
 	requireClean(t, client)

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	goruntime "runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -134,9 +133,6 @@ func TestCancelledStepsCleanUp(t *testing.T) {
 }
 
 func TestInterrupt(t *testing.T) {
-	if goruntime.GOOS == "windows" {
-		t.Skip("not run: a Windows process cannot send an interrupt to another")
-	}
 	chaptertest.Isolate(t)
 	api := newFakeAPI()
 	made := make(chan struct{})

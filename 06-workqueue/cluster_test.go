@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -110,9 +109,6 @@ func holdDelete(t *testing.T, kubeconfig string) (slow string, deleting <-chan s
 
 func TestInterruptOnCluster(t *testing.T) {
 	kubeconfig := labtest.Kubeconfig(t)
-	if runtime.GOOS == "windows" {
-		t.Skip("not run: a Windows process cannot send an interrupt to another")
-	}
 	client := clusterClient(t, kubeconfig)
 	require.NoError(t, makeNamespace(t.Context(), client))
 	requireEmpty(t.Context(), t, client)

@@ -59,13 +59,13 @@ func busyDay(order *byUrgency) map[int]func(keyQueue) {
 	return day
 }
 
-// byUrgency is a workqueue.Queue: it decides the order, and nothing else. The work queue around it keeps a key from being in
+// byUrgency is a workqueue.Queue: it decides the order, and nothing else. The workqueue around it keeps a key from being in
 // it twice, or at two workers, and calls it under a lock. What is urgent does not belong into the key: a key {tea, urgent}
 // and a key {tea, not urgent} are two keys, and two workers would make the same tea.
 type byUrgency struct {
 	patience int // after so many urgent keys one of the others has its turn; 0 is never
 
-	mu     sync.Mutex // for marked: hurry is called from handlers, without the work queue's lock
+	mu     sync.Mutex // for marked: hurry is called from handlers, without the workqueue's lock
 	marked map[string]bool
 	urgent []string
 	others []string

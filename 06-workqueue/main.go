@@ -1,4 +1,4 @@
-// Chapter 06: work queues, from events to work.
+// Chapter 06: workqueues, from events to work.
 //
 // This file is the table of contents. Each step is a function in the file of its name. timeline.go runs on the cluster:
 // connect.go finds it, lab.go gives it a namespace to write in. The other steps need none: bench.go runs their queues by a

@@ -18,7 +18,7 @@ const (
 )
 
 // withKind gives cmd the flag --provider, and with --provider kind makes it run a script. kindFlags are those of cmd's
-// flags that are for kind; the others are for the local cluster.
+// flags that are for kind; the others are for the embedded cluster.
 func (a *app) withKind(cmd *cobra.Command, script string, kindFlags ...string) *cobra.Command {
 	cmd.Flags().String("provider", providerLocal, "local, or kind: scripts/"+script+", which needs Docker")
 	local := cmd.RunE

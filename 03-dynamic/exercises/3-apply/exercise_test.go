@@ -30,7 +30,7 @@ func TestMain(m *testing.M) { labtest.Exercise(m) }
 const (
 	ideaEmpty = "a document with nothing but a comment is no object: files have them at the top, at the end, and where something was taken out"
 	ideaScope = "the mapping's Scope decides: a cluster-scoped resource has no namespace in its URL, and a namespaced one always has"
-	ideaOrder = "what others need comes first: without its namespace, or its definition, an object is refused"
+	ideaOrder = "what others need comes first: without its namespace, or its CRD, an object is refused"
 )
 
 func TestStep1Read(t *testing.T) {

@@ -106,7 +106,7 @@ func inOrder(objects []*unstructured.Unstructured) []*unstructured.Unstructured 
 	return sorted
 }
 
-// waitMapped looks for the resource of a kind. Shortly after its definition was applied, the server does not serve it yet.
+// waitMapped looks for the resource of a kind. Shortly after its CRD was applied, the server does not serve it yet.
 func waitMapped(ctx context.Context, mapper meta.RESTMapperWithContext, kind schema.GroupVersionKind) (mapping *meta.RESTMapping, err error) {
 	var noMatch error
 	err = wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, 30*time.Second, true, func(ctx context.Context) (bool, error) {
