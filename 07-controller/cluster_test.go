@@ -5,7 +5,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -118,9 +117,6 @@ func TestCancelledLessonsCleanUpOnCluster(t *testing.T) {
 
 func TestInterruptOnCluster(t *testing.T) {
 	l, kubeconfig := labLesson(t)
-	if runtime.GOOS == "windows" {
-		t.Skip("not run: a Windows process cannot send an interrupt to another")
-	}
 	_, stderr, code := chaptertest.Command(t, func(p *os.Process) {
 		eventually(t, "the Deployment shop is there", func(ctx context.Context) error {
 			_, err := l.kube.AppsV1().Deployments(labNamespace).Get(ctx, "shop", metav1.GetOptions{})

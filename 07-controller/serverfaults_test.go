@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -72,10 +73,12 @@ func serverKilled(w *world, cluster *ownCluster) {
 	pause := p.pauseAt(30, true, isKept)
 	w.create(names(20)...)
 	pause.wait(w)
+	// The server may start again before the lease runs out: until it has, nothing gets there.
+	p.breakWith(func(http.ResponseWriter, *http.Request, http.Handler) { panic(http.ErrAbortHandler) })
 	cluster.kill(w, "kube-apiserver")
 	pause.resume <- false
-	p.breakWith(nil)
 	r.wait("is lost")
+	p.breakWith(nil)
 	cluster.waitReady(w)
 	w.requireAsSpecifiedKept(20, r, start)
 }
