@@ -291,7 +291,7 @@ func (t *testRun) goTest(ctx context.Context, name, dir string, env, race []stri
 	if ctx.Err() != nil {
 		return
 	}
-	args := append([]string{"test", "-json", "-shuffle=on"}, race...)
+	args := append([]string{"test", "-json", "-shuffle=on", "-timeout=30m"}, race...)
 	if t.run != "" {
 		args = append(args, "-run", t.run)
 	}

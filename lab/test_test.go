@@ -215,7 +215,7 @@ func TestTestCommandWithRun(t *testing.T) {
 	l.env = append(l.env, "FAKE_TESTS="+onePass)
 	code, stdout, stderr := l.run("test", "--run", "TestX", "--no-race")
 	require.Zero(t, code, stdout+stderr)
-	assert.Contains(t, l.log(), "go test -json -shuffle=on -run TestX ./...\n")
+	assert.Contains(t, l.log(), "go test -json -shuffle=on -timeout=30m -run TestX ./...\n")
 	assert.NotContains(t, l.log(), "go vet")
 	assert.Contains(t, stdout, "leave out --run")
 	_, failed, skipped := counts(t, stdout)
