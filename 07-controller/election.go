@@ -33,6 +33,9 @@ type election struct {
 // newElection makes an election. A lease that nobody renews is free after the given duration. The usual 15 s mean: a leader
 // renews every 2 s, stops writing when that failed for 10 s, and another one begins 15 s after the last renewal.
 func newElection(client coordinationclient.LeasesGetter, namespace string, lease time.Duration) (*election, error) {
+	if lease < time.Second || lease%time.Second != 0 { // the Lease has whole seconds, and the others go by it
+		return nil, fmt.Errorf("a lease of %s: it has to be whole seconds", lease)
+	}
 	host, err := os.Hostname() // in a pod, its name
 	if err != nil {
 		return nil, err

@@ -222,7 +222,8 @@ restore() {
 chapter_begin "$@"
 need_no_websites
 [ "$found" = absent ] || undo+=(restore) # a cluster that will be deleted need not be tidied up
-load_website_image # the lessons wait for pods that run
+# The lessons wait for pods that run.
+load_website_image
 run_chapter 07-controller
 check_output 07-controller
 check_nothing_left

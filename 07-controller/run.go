@@ -48,6 +48,9 @@ const defaultImage = "client-go-lab/website:1"
 // run runs the controller until ctx ends or its lease is lost. The order is what matters here. Up: ports, caches, lease,
 // workers. Down, from the inside out: workers, lease, caches, ports.
 func run(ctx context.Context, config *rest.Config, o options) error {
+	if o.workers < 1 || o.qps <= 0 || o.burst < 1 {
+		return errors.New("-workers, -qps and -burst have to be more than 0")
+	}
 	logger := klog.FromContext(ctx)
 	listener, err := net.Listen("tcp", o.listen)
 	if err != nil {

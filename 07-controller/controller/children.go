@@ -73,8 +73,8 @@ func replicas(website *v1alpha1.Website) int32 {
 }
 
 func deploymentFor(website *v1alpha1.Website, image string) *acapps.DeploymentApplyConfiguration {
-	_, content := page(website)
-	sum := sha256.Sum256([]byte(content))
+	file, content := page(website)
+	sum := sha256.Sum256([]byte(file + "\n" + content)) // the file, too: the same words as text and as HTML are two pages
 	selector := map[string]string{LabelWebsite: website.Name}
 	container := accore.Container().
 		WithName("web").

@@ -147,12 +147,11 @@ func (c *Controller) enqueue(object metav1.Object) {
 	c.queue.Add(cache.MetaObjectToName(object))
 }
 
-// enqueueOwner queues the Websites that an object matters to: its owner; and where it is not ours, but has a name that a
-// Website wants, that one: the name may be free now.
+// enqueueOwner queues the Websites that an object matters to: its owner, and whoever wants its name, as a host or as its own:
+// the name may be free now.
 func (c *Controller) enqueueOwner(object metav1.Object) {
 	if owner := metav1.GetControllerOf(object); owner != nil && isWebsite(owner) {
 		c.queue.Add(cache.NewObjectName(object.GetNamespace(), owner.Name))
-		return
 	}
 	if object.GetNamespace() == c.directory {
 		// An entry matters to everybody who wants its host: to its owner, and to those who wait for it.

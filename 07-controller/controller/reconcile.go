@@ -43,7 +43,7 @@ func (c *Controller) reconcile(ctx context.Context, key cache.ObjectName) error 
 	}
 
 	seen, err := c.keepAll(ctx, website)
-	if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+	if seen.claimed && apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
 		return nil // the namespace is being deleted, and the Website with it. No requeue: that is an event.
 	}
 	problem := problemOf(err)
@@ -69,6 +69,9 @@ type seen struct {
 
 // keepAll makes the directory's entry and the children what they should be.
 func (c *Controller) keepAll(ctx context.Context, website *v1alpha1.Website) (seen seen, err error) {
+	if website.Namespace == c.directory && website.Name == website.Spec.Host {
+		return seen, &problem{reason: ReasonInvalid, message: "in the directory's namespace a Website cannot be called what its host is: the entry and the page would be one ConfigMap"}
+	}
 	entry := entryFor(website, c.directory)
 	if _, err := c.configMaps(c.directory).keep(ctx, website, website.Spec.Host, entry); err != nil {
 		if p := problemOf(err); p != nil && p.reason == ReasonNameTaken {
