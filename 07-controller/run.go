@@ -45,7 +45,7 @@ func (o *options) register(set *flag.FlagSet) {
 // defaultImage has the web server, and the controller. kind.sh builds it.
 const defaultImage = "client-go-lab/website:1"
 
-// run runs the controller until ctx ends or its lease is lost. The order is what matters here. Up: ports, caches, lease,
+// run runs the controller until ctx ends or its lease is lost. The order is what matters here. Up: ports, informers, lease, caches,
 // workers. Down, from the inside out: workers, lease, caches, ports.
 func run(ctx context.Context, config *rest.Config, o options) error {
 	if o.workers < 1 || o.qps <= 0 || o.burst < 1 {
@@ -58,7 +58,8 @@ func run(ctx context.Context, config *rest.Config, o options) error {
 	}
 	defer listener.Close()
 
-	// Three connections. Renewals of the lease must not wait behind other requests: they have a rate limit of their own.
+	// Three clients. Renewals of the lease must not wait behind other requests: they have a rate limit of their own. (The
+	// connection is the same: client-go shares one among configs of the same TLS.)
 	leases := rest.CopyConfig(config)
 	leases.Timeout = o.lease / 3
 	leaseClient, err := kubernetes.NewForConfig(leases)

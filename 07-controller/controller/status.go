@@ -23,7 +23,7 @@ const (
 	ReasonClaimed     = "Claimed"     // the host name is this Website's
 	ReasonHostTaken   = "HostTaken"   // another Website has the host name
 	ReasonNameTaken   = "NameTaken"   // an object of the Website's name is there that is not its
-	ReasonInvalid     = "Invalid"     // the server will never take what the spec asks for
+	ReasonInvalid     = "Invalid"     // the server does not take what the spec asks for: a rule of the API, or of an admission policy
 	ReasonForbidden   = "Forbidden"   // the controller may not do something now; it tries again
 )
 
