@@ -35,10 +35,18 @@ func (c *Controller) reconcile(ctx context.Context, key cache.ObjectName) error 
 	}
 
 	// Before the entry: were it the other way round, a Website deleted in between would leave its entry behind.
-	if !slices.Contains(website.Finalizers, Finalizer) {
-		website, err = c.patchFinalizers(ctx, website, append(slices.Clone(website.Finalizers), Finalizer))
+	finalizers := website.Finalizers
+	if !slices.Contains(finalizers, Finalizer) {
+		finalizers = append(slices.Clone(finalizers), Finalizer)
+	}
+	// Also if the finalizer is there, and the entry is not: the cache may be late, and the Website gone, finalized by the last
+	// leader. Nobody would remove an entry that is made now. The patch changes nothing then, but has the resourceVersion: 409
+	// or 404 if we are late.
+	_, noEntry := c.configMapLister.ConfigMaps(c.directory).Get(website.Spec.Host)
+	if len(finalizers) > len(website.Finalizers) || apierrors.IsNotFound(noEntry) {
+		website, err = c.patchFinalizers(ctx, website, finalizers)
 		if err != nil {
-			return fmt.Errorf("add the finalizer: %w", err) // requeue
+			return fmt.Errorf("write the finalizer: %w", err) // requeue
 		}
 	}
 

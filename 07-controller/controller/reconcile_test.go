@@ -351,7 +351,7 @@ func TestReconcile(t *testing.T) {
 		},
 
 		// Each child, and the entry, deleted.
-		"no entry":      {cached: func(s *state) { s.entry = nil }, want: []string{newEntry}},
+		"no entry":      {cached: func(s *state) { s.entry = nil }, want: []string{addFinalizer, newEntry}},
 		"no ConfigMap":  {cached: func(s *state) { s.configMap = nil }, want: []string{newConfigMap}},
 		"no Service":    {cached: func(s *state) { s.service = nil }, want: []string{newService}},
 		"no Deployment": {cached: func(s *state) { s.deployment = nil }, want: []string{newDeployment, writeStatus(ReasonClaimed, ReasonProgressing)}},
@@ -479,30 +479,34 @@ func TestReconcile(t *testing.T) {
 		// The server says no. What lets a user act is said in the status; what passes is an error.
 		"invalid": {
 			cached: both(bare), fail: failures{newDeployment: errInvalid},
-			want:   []string{newEntry, newConfigMap, newDeployment, writeStatus(ReasonClaimed, ReasonInvalid)},
+			want:   []string{addFinalizer, newEntry, newConfigMap, newDeployment, writeStatus(ReasonClaimed, ReasonInvalid)},
 			events: []string{"Warning Invalid " + `apply the Deployment "blog": ` + errInvalid.Error()},
 		},
 		"an invalid entry": {
 			cached: both(bare), fail: failures{newEntry: errInvalid},
-			want:   []string{newEntry, writeStatus(ReasonInvalid, ReasonInvalid)},
+			want:   []string{addFinalizer, newEntry, writeStatus(ReasonInvalid, ReasonInvalid)},
 			events: []string{"Warning Invalid " + `apply the ConfigMap "blog.example.com": ` + errInvalid.Error()},
 		},
 		"forbidden: a status, and again": {
 			cached: both(bare), fail: failures{newService: errForbidden},
-			want:   []string{newEntry, newConfigMap, newDeployment, newService, writeStatus(ReasonClaimed, ReasonForbidden)},
+			want:   []string{addFinalizer, newEntry, newConfigMap, newDeployment, newService, writeStatus(ReasonClaimed, ReasonForbidden)},
 			events: []string{"Warning Forbidden " + `apply the Service "blog": ` + errForbidden.Error()}, err: errForbidden,
 		},
 		"the namespace is being deleted: nothing": {
 			cached: both(bare), fail: failures{newConfigMap: errEndingAccount},
-			want: []string{newEntry, newConfigMap},
+			want: []string{addFinalizer, newEntry, newConfigMap},
+		},
+		"finalized by the last leader, and our cache is late: no entry is made": {
+			cached: func(s *state) { s.entry = nil }, fail: failures{"patch websites": errConflict},
+			want: []string{addFinalizer}, err: errConflict,
 		},
 		"the server is unwell": {
 			cached: both(bare), fail: failures{newDeployment: errServer},
-			want: []string{newEntry, newConfigMap, newDeployment}, err: errServer,
+			want: []string{addFinalizer, newEntry, newConfigMap, newDeployment}, err: errServer,
 		},
 		"no answer": {
 			cached: both(bare), fail: failures{newEntry: errTimeout},
-			want: []string{newEntry}, err: context.DeadlineExceeded,
+			want: []string{addFinalizer, newEntry}, err: context.DeadlineExceeded,
 		},
 		"no answer to the status": {
 			cached: func(s *state) { s.website.Generation = 3 }, fail: failures{"update": errTimeout},
