@@ -280,13 +280,15 @@ func (b *tappedBody) Read(p []byte) (int, error) {
 			b.line.WriteByte(c)
 			continue
 		}
-		b.say("  wire       %s", summary(b.line.String()))
+		if said := summary(b.line.String()); said != "" {
+			b.say("  wire       %s", said)
+		}
 		b.line.Reset()
 	}
 	return n, err
 }
 
-// summary cuts an event's JSON down to what fits in a line.
+// summary cuts an event's JSON down to what fits in a line; to nothing, if it is a bookmark that the server sent by its clock.
 func summary(line string) string {
 	var event struct {
 		Type   watch.EventType
@@ -296,7 +298,11 @@ func summary(line string) string {
 		return err.Error()
 	}
 	rest := fmt.Sprintf(`"name":%q`, event.Object.Name)
-	if event.Object.Annotations[metav1.InitialEventsAnnotationKey] == "true" {
+	initial := event.Object.Annotations[metav1.InitialEventsAnnotationKey] == "true"
+	if event.Type == watch.Bookmark && !initial {
+		return ""
+	}
+	if initial {
 		rest = fmt.Sprintf(`"annotations":{%q:"true"}`, metav1.InitialEventsAnnotationKey)
 	}
 	return fmt.Sprintf(`{"type":%q,"object":{"kind":%q, ... %s ...}}`, event.Type, event.Object.Kind, rest)
