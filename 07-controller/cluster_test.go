@@ -40,7 +40,7 @@ func labLesson(t *testing.T) (l *lesson, kubeconfig string) {
 	require.NoError(t, err)
 	l.client, err = controller.NewClient(conn.config)
 	require.NoError(t, err)
-	require.NoError(t, makeNamespace(t.Context(), l.kube))
+	require.NoError(t, makeNamespace(t.Context(), l.kube, labNamespace))
 	return l, kubeconfig
 }
 

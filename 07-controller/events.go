@@ -28,7 +28,7 @@ func userEvents(ctx context.Context, l *lesson) error {
 		l.say("regarding the %s %s, action %s, reported by %s, series %v",
 			event.Regarding.Kind, event.Regarding.Name, event.Action, event.ReportingController, event.Series)
 
-		l.say("-- the host belongs to another Website")
+		l.say("-- the host is another Website's")
 		if _, err := l.create(ctx, "shop2", "shop.example.com", nil); err != nil {
 			return err
 		}

@@ -58,8 +58,8 @@ tried again: false
 	"events": {`-- created: pods are made, then it is there
 Normal   Available    shop   1 of 1 replicas are available
 regarding the Website shop, action Reconcile, reported by lab.example.com/website-controller, series nil
--- the host belongs to another Website
-Warning  HostTaken    shop2  the host name shop.example.com belongs to another Website
+-- the host is another Website's
+Warning  HostTaken    shop2  the host name shop.example.com is taken
 -- looked at again ten times, because somebody meddles with the page
 events about shop: 1
 -- suspended, and back
@@ -72,8 +72,8 @@ the same reason twice, and no series: they are about 3 versions of the object
 the entry shop.example.com: namespace client-go-lab, name shop, owner references 0
 the Website's finalizers: [lab.example.com/directory]
 -- a second Website wants the same host, and waits
-HostClaimed  False  HostTaken    the host name shop.example.com belongs to another Website
-Ready        False  HostTaken    the host name shop.example.com belongs to another Website
+HostClaimed  False  HostTaken    the host name shop.example.com is taken
+Ready        False  HostTaken    the host name shop.example.com is taken
 -- the first one is deleted
 shop is gone
 the entry shop.example.com: namespace client-go-lab, name rival, owner references 0

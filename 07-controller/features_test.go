@@ -452,7 +452,7 @@ func testHostTaken(w *world) {
 	second = w.requireReason("second", controller.ReasonHostTaken)
 	assert.True(w.t, meta.IsStatusConditionFalse(second.Status.Conditions, v1alpha1.ConditionHostClaimed))
 	assert.Empty(w.t, second.Status.URL)
-	w.requireEvent("second", corev1.EventTypeWarning, controller.ReasonHostTaken, "the host name first.example.com belongs to another Website")
+	w.requireEvent("second", corev1.EventTypeWarning, controller.ReasonHostTaken, "the host name first.example.com is taken")
 	_, err = w.kube.CoreV1().Services(w.namespace).Get(w.t.Context(), "second", metav1.GetOptions{})
 	assert.True(w.t, apierrors.IsNotFound(err), "without a host it gets nothing")
 	w.requireReason("first", controller.ReasonAvailable)

@@ -40,7 +40,7 @@ const cleanLimit = 2 * time.Minute
 // behind, and cleans up after the lesson, however that ends. Websites without the chapter's label, and a CRD without it, are
 // the reader's own: they stay.
 func (l *lesson) inLab(ctx context.Context, step func() error) (err error) {
-	if err := makeNamespace(ctx, l.kube); err != nil {
+	if err := makeNamespace(ctx, l.kube, labNamespace); err != nil {
 		return fmt.Errorf("make the namespace %s: %w", labNamespace, err)
 	}
 	if err := l.noController(ctx); err != nil {
@@ -66,16 +66,16 @@ func (l *lesson) inLab(ctx context.Context, step func() error) (err error) {
 	return step()
 }
 
-// makeNamespace makes the lab's namespace if it is not there.
-func makeNamespace(ctx context.Context, client kubernetes.Interface) error {
-	namespace, err := client.CoreV1().Namespaces().Get(ctx, labNamespace, metav1.GetOptions{})
+// makeNamespace makes a namespace if it is not there.
+func makeNamespace(ctx context.Context, client kubernetes.Interface, name string) error {
+	namespace, err := client.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
 	switch {
 	case err == nil && namespace.Status.Phase == corev1.NamespaceTerminating:
 		return errors.New("it is being deleted: wait until it is gone, then try again")
 	case !apierrors.IsNotFound(err):
 		return err // nil if it is there
 	}
-	namespace = &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: labNamespace}}
+	namespace = &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	_, err = client.CoreV1().Namespaces().Create(ctx, namespace, metav1.CreateOptions{})
 	if apierrors.IsAlreadyExists(err) {
 		return nil // another program was faster

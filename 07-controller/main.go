@@ -80,8 +80,8 @@ func runHere(ctx context.Context, flags chapter.Flags, o options, install bool) 
 		if err := errors.Join(err1, err2, err3); err != nil {
 			return err
 		}
-		if err := makeNamespace(ctx, kube); err != nil {
-			return conn.explain(fmt.Errorf("make the namespace %s: %w", labNamespace, err))
+		if err := makeNamespace(ctx, kube, o.system); err != nil {
+			return conn.explain(fmt.Errorf("make the namespace %s: %w", o.system, err))
 		}
 		if err := installCRD(ctx, client, websites, nil); err != nil {
 			return conn.explain(err)

@@ -45,8 +45,8 @@ func (o *options) register(set *flag.FlagSet) {
 // defaultImage has the web server, and the controller. kind.sh builds it.
 const defaultImage = "client-go-lab/website:1"
 
-// run runs the controller until ctx ends or its lease is lost. The order is what matters here. Up: ports, informers, lease, caches,
-// workers. Down, from the inside out: workers, lease, caches, ports.
+// run runs the controller until ctx ends or its lease is lost. The order is what matters here. Up: port, caches, lease,
+// workers. Down, from the inside out: workers, lease, caches, port.
 func run(ctx context.Context, config *rest.Config, o options) error {
 	if o.workers < 1 || o.qps <= 0 || o.burst < 1 {
 		return errors.New("-workers, -qps and -burst have to be more than 0")
@@ -108,15 +108,22 @@ func run(ctx context.Context, config *rest.Config, o options) error {
 	// What is outside of the workers lives a little longer than ctx.
 	around, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	ctx, unserved := context.WithCancel(ctx)
 	served := make(chan error, 1)
-	go func() { served <- serve(around, listener, e, c.HasSynced) }()
+	go func() {
+		defer unserved() // what nobody can watch over must not go on
+		served <- serve(around, listener, e, c.HasSynced)
+	}()
 	if err := broadcaster.StartRecordingToSinkWithContext(around); err != nil {
 		return err
 	}
 	informers.Start(around)
 	logger.Info("The controller is up", "address", listener.Addr().String(), "workers", o.workers, "qps", o.qps, "burst", o.burst)
 
-	err = e.run(ctx, func(ctx context.Context) error { return c.Run(ctx, o.workers) })
+	// The caches first: a replica that cannot fill them, because it lacks a right, would lead and do nothing.
+	if err = c.WaitForSync(ctx); err == nil {
+		err = e.run(ctx, func(ctx context.Context) error { return c.Run(ctx, o.workers) })
+	}
 	broadcaster.Shutdown()
 	stop()
 	informers.Wait()

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	acapps "k8s.io/client-go/applyconfigurations/apps/v1"
@@ -84,8 +85,8 @@ func deploymentFor(website *v1alpha1.Website, image string) *acapps.DeploymentAp
 		WithPorts(accore.ContainerPort().WithName("http").WithContainerPort(port).WithProtocol(corev1.ProtocolTCP)).
 		WithReadinessProbe(accore.Probe().WithHTTPGet(accore.HTTPGetAction().WithPath("/").WithPort(intstr.FromString("http")))).
 		WithResources(accore.ResourceRequirements().
-			WithRequests(quantities("10m", "16Mi")).
-			WithLimits(corev1.ResourceList{corev1.ResourceMemory: quantity("64Mi")})).
+			WithRequests(corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("10m"), corev1.ResourceMemory: resource.MustParse("16Mi")}).
+			WithLimits(corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("64Mi")})).
 		WithSecurityContext(accore.SecurityContext().
 			WithAllowPrivilegeEscalation(false).
 			WithReadOnlyRootFilesystem(true).

@@ -33,6 +33,8 @@ const (
 	retryFirst, retryMost = 5 * time.Millisecond, time.Minute
 	// reconcileLimit is how long one reconcile may take: about ten requests to a server that answers slowly.
 	reconcileLimit = 30 * time.Second
+	// invalidAgain is when to look again at a Website that the server does not take.
+	invalidAgain = 10 * time.Minute
 	// drainLimit is how long a reconcile may go on after Run was told to stop.
 	drainLimit = 10 * time.Second
 )
@@ -137,7 +139,7 @@ func childHandler[T child](c *Controller) cache.TypedResourceEventHandler[T] {
 			if child := deleted.OptionalObj; child != none {
 				c.enqueueOwner(child)
 			} else {
-				c.queue.Add(deleted.GetObjectName()) // a child is called what its Website is called
+				c.enqueueWanting(deleted.GetObjectName())
 			}
 		},
 	}
@@ -147,15 +149,18 @@ func (c *Controller) enqueue(object metav1.Object) {
 	c.queue.Add(cache.MetaObjectToName(object))
 }
 
-// enqueueOwner queues the Websites that an object matters to: its owner, and whoever wants its name, as a host or as its own:
-// the name may be free now.
+// enqueueOwner queues the Websites that an object matters to: its owner, and whoever wants its name.
 func (c *Controller) enqueueOwner(object metav1.Object) {
 	if owner := metav1.GetControllerOf(object); owner != nil && isWebsite(owner) {
 		c.queue.Add(cache.NewObjectName(object.GetNamespace(), owner.Name))
 	}
-	if object.GetNamespace() == c.directory {
-		// An entry matters to everybody who wants its host: to its owner, and to those who wait for it.
-		wanting, err := c.informers.websites.GetTypedIndexer().ByTypedIndex(indexHost, object.GetName())
+	c.enqueueWanting(cache.MetaObjectToName(object))
+}
+
+// enqueueWanting queues the Websites that want an object's name, as a host or as their own: they have it, or wait for it.
+func (c *Controller) enqueueWanting(object cache.ObjectName) {
+	if object.Namespace == c.directory {
+		wanting, err := c.informers.websites.GetTypedIndexer().ByTypedIndex(indexHost, object.Name)
 		if err != nil {
 			utilruntime.HandleErrorWithContext(context.Background(), err, "No index by host")
 		}
@@ -163,9 +168,17 @@ func (c *Controller) enqueueOwner(object metav1.Object) {
 			c.enqueue(website)
 		}
 	}
-	if website, err := c.websites.Websites(object.GetNamespace()).Get(object.GetName()); err == nil {
+	if website, err := c.websites.Websites(object.Namespace).Get(object.Name); err == nil {
 		c.enqueue(website)
 	}
+}
+
+// WaitForSync waits until HasSynced. Its error says that ctx has ended before.
+func (c *Controller) WaitForSync(ctx context.Context) error {
+	if !cache.WaitFor(ctx, "websites and their children", c.handlers...) {
+		return fmt.Errorf("wait for the caches: %w", context.Cause(ctx))
+	}
+	return nil
 }
 
 // HasSynced says whether all caches are filled and all handlers have seen what was there at the start.
@@ -188,8 +201,8 @@ func (c *Controller) Run(ctx context.Context, workers int) error {
 	defer c.queue.ShutDown()
 
 	// Before the first reconcile: with half a cache, what is there looks as if it were not.
-	if !cache.WaitFor(ctx, "websites and their children", c.handlers...) {
-		return fmt.Errorf("wait for the caches: %w", context.Cause(ctx))
+	if err := c.WaitForSync(ctx); err != nil {
+		return err
 	}
 	logger.Info("Starting workers", "count", workers)
 

@@ -174,11 +174,12 @@ func TestStatusOf(t *testing.T) {
 			claimed: "True/Claimed", ready: "False/NameTaken", message: "taken", url: "http://blog.example.com/", available: 2,
 		},
 		"the host is lost": {
-			problem: gone, claimed: "False/HostTaken", ready: "False/HostTaken", message: "taken", available: 2, newReady: true, newClaimed: true,
+			seen: seen{false, good.deployment}, problem: gone,
+			claimed: "False/HostTaken", ready: "False/HostTaken", message: "taken", available: 2, newReady: true, newClaimed: true,
 		},
-		"invalid": {
+		"invalid, and the Deployment is gone": {
 			seen: seen{true, nil}, problem: &problem{reason: ReasonInvalid, message: "no"},
-			claimed: "True/Claimed", ready: "False/Invalid", message: "no", url: "http://blog.example.com/", available: 2, newReady: true,
+			claimed: "True/Claimed", ready: "False/Invalid", message: "no", url: "http://blog.example.com/", newReady: true,
 		},
 		"suspended": {
 			change: func(s *state) { s.website.Spec.Suspend = true },
@@ -215,6 +216,14 @@ func TestStatusOf(t *testing.T) {
 			assert.Equal(t, c.message, meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady).Message)
 		})
 	}
+}
+
+func TestCut(t *testing.T) {
+	assert.Equal(t, "short", cut("short", 5))
+	assert.Equal(t, "sho...", cut("shorter", 6))
+	assert.Equal(t, "网...", cut("网站网站", 8), "between two characters, of three bytes each")
+	long := statusOf(settled(t).website, seen{}, &problem{reason: ReasonInvalid, message: strings.Repeat("x", 40000)})
+	assert.Len(t, meta.FindStatusCondition(long.Conditions, v1alpha1.ConditionReady).Message, messageLimit)
 }
 
 func TestRolledOut(t *testing.T) {
@@ -404,6 +413,9 @@ func TestTombstones(t *testing.T) {
 		untyped.OnDelete(deleted)
 		assert.Equal(t, []string{"web/blog"}, f.queued(), name)
 	}
+	untyped := untypedHandler[*corev1.ConfigMap](f, childHandler[*corev1.ConfigMap](f.c))
+	untyped.OnDelete(cache.DeletedFinalStateUnknown{Key: directory + "/blog.example.com"})
+	assert.Equal(t, []string{"web/blog"}, f.queued(), "an entry: by its host")
 }
 
 // untypedHandler returns what the informer calls for a typed handler.

@@ -64,26 +64,36 @@ func (c *Controller) reconcile(ctx context.Context, key cache.ObjectName) error 
 	if problem != nil && problem.reason == ReasonForbidden {
 		return err // requeue: rights come without an event
 	}
-	// No requeue. It is done, or it waits for something that ends in an event: for pods, which change the Deployment; for a
-	// host or a name, whose object is deleted; for a spec that is valid, which the user writes.
+	if problem != nil && problem.reason == ReasonInvalid {
+		// Requeue, but late and without an error. What a rule of the API refuses, a new spec mends, which is an event. What an
+		// admission policy or a webhook refuses may be right one day, and nobody tells.
+		c.queue.AddAfter(key, invalidAgain)
+	}
+	// Else no requeue. It is done, or it waits for something that ends in an event: for pods, which change the Deployment; for
+	// a host or a name, whose object is deleted.
 	return nil
 }
 
 // seen is what keepAll came to.
 type seen struct {
 	claimed    bool               // the host name is the Website's
-	deployment *appsv1.Deployment // nil if it did not come to it
+	deployment *appsv1.Deployment // nil if there is none that is the Website's
 }
 
 // keepAll makes the directory's entry and the children what they should be.
 func (c *Controller) keepAll(ctx context.Context, website *v1alpha1.Website) (seen seen, err error) {
+	// For the status, also if it does not come to the Deployment below: its pods run on.
+	deployment, err := c.deploymentLister.Deployments(website.Namespace).Get(website.Name)
+	if err == nil && owns(website, deployment) {
+		seen.deployment = deployment
+	}
 	if website.Namespace == c.directory && website.Name == website.Spec.Host {
 		return seen, &problem{reason: ReasonInvalid, message: "in the directory's namespace a Website cannot be called what its host is: the entry and the page would be one ConfigMap"}
 	}
 	entry := entryFor(website, c.directory)
 	if _, err := c.configMaps(c.directory).keep(ctx, website, website.Spec.Host, entry); err != nil {
 		if p := problemOf(err); p != nil && p.reason == ReasonNameTaken {
-			err = &problem{reason: ReasonHostTaken, message: fmt.Sprintf("the host name %s belongs to another Website", website.Spec.Host)}
+			err = &problem{reason: ReasonHostTaken, message: fmt.Sprintf("the host name %s is taken", website.Spec.Host)}
 		}
 		return seen, err
 	}
@@ -91,10 +101,11 @@ func (c *Controller) keepAll(ctx context.Context, website *v1alpha1.Website) (se
 	if _, err := c.configMaps(website.Namespace).keep(ctx, website, website.Name, configMapFor(website)); err != nil {
 		return seen, err
 	}
-	seen.deployment, err = c.deployments(website.Namespace).keep(ctx, website, website.Name, deploymentFor(website, c.image))
+	deployment, err = c.deployments(website.Namespace).keep(ctx, website, website.Name, deploymentFor(website, c.image))
 	if err != nil {
 		return seen, err
 	}
+	seen.deployment = deployment
 	_, err = c.services(website.Namespace).keep(ctx, website, website.Name, serviceFor(website))
 	return seen, err
 }

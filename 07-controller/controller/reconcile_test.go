@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -27,6 +28,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
 
 	"client-go-lab/07-controller/api/v1alpha1"
 )
@@ -144,6 +146,18 @@ type fixture struct {
 
 	mu      sync.Mutex // the two fakes have a lock each
 	actions []string   // what was asked of the server, in order
+
+	later *laterQueue
+}
+
+// laterQueue remembers how late a key was to come back, and brings none back.
+type laterQueue struct {
+	workqueue.TypedRateLimitingInterface[cache.ObjectName]
+	after []time.Duration
+}
+
+func (q *laterQueue) AddAfter(_ cache.ObjectName, after time.Duration) {
+	q.after = append(q.after, after)
 }
 
 // newFixture makes one. Its informers do not run unless the test starts them.
@@ -159,6 +173,8 @@ func newFixture(t *testing.T, cached, served *state) *fixture {
 		Kube: f.kube, Websites: f.websites, Informers: informers, Recorder: f.recorder, Directory: directory, Image: "image:1",
 	})
 	require.NoError(t, err)
+	f.later = &laterQueue{TypedRateLimitingInterface: f.c.queue}
+	f.c.queue = f.later
 	t.Cleanup(f.c.queue.ShutDown)
 	if cached.website != nil {
 		require.NoError(t, informers.websites.GetIndexer().Add(cached.website))
@@ -325,6 +341,7 @@ func TestReconcile(t *testing.T) {
 		err    error // nil: no requeue
 
 		conflict bool // an error, too: one that is quiet
+		later    bool // no error, and a requeue in ten minutes
 	}{
 		"all is as it should be": {},
 		"no such Website":        {cached: func(s *state) { s.website = nil }},
@@ -420,12 +437,12 @@ func TestReconcile(t *testing.T) {
 		"the host is another's": {
 			cached: func(s *state) { s.entry.Labels[LabelOwner] = "other-uid" },
 			want:   []string{writeStatus(ReasonHostTaken, ReasonHostTaken)},
-			events: []string{"Warning HostTaken the host name blog.example.com belongs to another Website"},
+			events: []string{"Warning HostTaken the host name blog.example.com is taken"},
 		},
 		"the host is a user's ConfigMap": {
 			cached: func(s *state) { foreign(s.entry) },
 			want:   []string{writeStatus(ReasonHostTaken, ReasonHostTaken)},
-			events: []string{"Warning HostTaken the host name blog.example.com belongs to another Website"},
+			events: []string{"Warning HostTaken the host name blog.example.com is taken"},
 		},
 		"a user's ConfigMap": {
 			cached: func(s *state) { foreign(s.configMap) },
@@ -480,12 +497,29 @@ func TestReconcile(t *testing.T) {
 		"invalid": {
 			cached: both(bare), fail: failures{newDeployment: errInvalid},
 			want:   []string{addFinalizer, newEntry, newConfigMap, newDeployment, writeStatus(ReasonClaimed, ReasonInvalid)},
-			events: []string{"Warning Invalid " + `apply the Deployment "blog": ` + errInvalid.Error()},
+			events: []string{"Warning Invalid " + `apply the Deployment "blog": ` + errInvalid.Error()}, later: true,
 		},
 		"an invalid entry": {
 			cached: both(bare), fail: failures{newEntry: errInvalid},
 			want:   []string{addFinalizer, newEntry, writeStatus(ReasonInvalid, ReasonInvalid)},
-			events: []string{"Warning Invalid " + `apply the ConfigMap "blog.example.com": ` + errInvalid.Error()},
+			events: []string{"Warning Invalid " + `apply the ConfigMap "blog.example.com": ` + errInvalid.Error()}, later: true,
+		},
+		"still invalid: nothing to say, and again": {
+			cached: func(s *state) {
+				s.deployment.Spec.Template.Spec.Containers[0].Image = "x"
+				s.website.Status = statusOf(s.website, seen{claimed: true, deployment: s.deployment},
+					&problem{reason: ReasonInvalid, message: `apply the Deployment "blog": ` + errInvalid.Error()})
+			},
+			fail: failures{mendDeployment: errInvalid}, want: []string{mendDeployment}, later: true,
+		},
+		"a pod is lost while something is in the way": {
+			cached: func(s *state) {
+				foreign(s.configMap)
+				s.website.Status = statusOf(s.website, seen{claimed: true, deployment: s.deployment},
+					&problem{reason: ReasonNameTaken, message: `a ConfigMap "blog" is there that is not this Website's`})
+				s.deployment.Status.AvailableReplicas = 1
+			},
+			want: []string{writeStatus(ReasonClaimed, ReasonNameTaken)},
 		},
 		"forbidden: a status, and again": {
 			cached: both(bare), fail: failures{newService: errForbidden},
@@ -584,6 +618,11 @@ func TestReconcile(t *testing.T) {
 				assert.ErrorContains(t, err, row.err.Error())
 			}
 			assert.Equal(t, row.want, f.actions)
+			var later []time.Duration
+			if row.later {
+				later = []time.Duration{invalidAgain}
+			}
+			assert.Equal(t, later, f.later.after)
 			close(f.recorder.Events)
 			var events []string
 			for event := range f.recorder.Events {

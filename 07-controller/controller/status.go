@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"unicode/utf8"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -51,7 +52,8 @@ func problemOf(err error) *problem {
 	return nil
 }
 
-// statusOf is the status that a Website should have, given what was seen and what is in the way (nil if nothing is). It begins with the status that is there: a condition's time changes only when its status does.
+// statusOf is the status that a Website should have, given what was seen and what is in the way (nil if nothing is). It
+// begins with the status that is there: a condition's time changes only when its status does.
 func statusOf(website *v1alpha1.Website, seen seen, problem *problem) v1alpha1.WebsiteStatus {
 	status := *website.Status.DeepCopy()
 	status.ObservedGeneration = website.Generation
@@ -61,7 +63,7 @@ func statusOf(website *v1alpha1.Website, seen seen, problem *problem) v1alpha1.W
 			value = metav1.ConditionTrue
 		}
 		meta.SetStatusCondition(&status.Conditions, metav1.Condition{
-			Type: condition, Status: value, Reason: reason, Message: message, ObservedGeneration: website.Generation,
+			Type: condition, Status: value, Reason: reason, Message: cut(message, messageLimit), ObservedGeneration: website.Generation,
 		})
 	}
 
@@ -75,8 +77,9 @@ func statusOf(website *v1alpha1.Website, seen seen, problem *problem) v1alpha1.W
 	}
 
 	want := replicas(website)
-	if deployment := seen.deployment; deployment != nil {
-		status.AvailableReplicas = deployment.Status.AvailableReplicas
+	status.AvailableReplicas = 0
+	if seen.deployment != nil {
+		status.AvailableReplicas = seen.deployment.Status.AvailableReplicas
 	}
 	available := fmt.Sprintf("%d of %d replicas are available", status.AvailableReplicas, want)
 	switch {
@@ -126,6 +129,22 @@ func (c *Controller) updateStatus(ctx context.Context, website *v1alpha1.Website
 	if problem != nil {
 		kind = corev1.EventTypeWarning
 	}
-	c.recorder.Eventf(updated, nil, kind, ready.Reason, "Reconcile", "%s", ready.Message)
+	c.recorder.Eventf(updated, nil, kind, ready.Reason, "Reconcile", "%s", cut(ready.Message, noteLimit))
 	return nil
+}
+
+// The server refuses a condition or an event whose text is longer, in bytes. What it said itself, to a request of ours, may be.
+const messageLimit, noteLimit = 32768, 1024
+
+// cut shortens a text to a number of bytes, between two characters.
+func cut(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	const more = "..."
+	end := limit - len(more)
+	for !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + more
 }
