@@ -86,6 +86,20 @@ func TestUpdateDropsUnknownFields(t *testing.T) {
 	assert.NotContains(t, sent, "gloss")
 }
 
+// With empty ListOptions nothing is left out, and nobody asks: what is sent is a DELETE of the whole collection.
+func TestDeleteCollectionWithoutSelector(t *testing.T) {
+	var sent string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sent = r.Method + " " + r.URL.String()
+		sendAnswer(w, &metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusSuccess})
+	}))
+	defer server.Close()
+	client, err := newClient(&rest.Config{Host: server.URL, QPS: -1})
+	require.NoError(t, err)
+	require.NoError(t, client.CoreV1().ConfigMaps("default").DeleteCollection(t.Context(), metav1.DeleteOptions{}, metav1.ListOptions{}))
+	assert.Equal(t, "DELETE /api/v1/namespaces/default/configmaps", sent)
+}
+
 // What a manager wrote by Update stays when it leaves it out of an Apply: the same name is another owner.
 func TestUpdateAndApplyAreTwoOwners(t *testing.T) {
 	twoOwners(t, fake.NewClientset())

@@ -6,8 +6,12 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -17,6 +21,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 
@@ -50,6 +55,41 @@ func TestPodWithoutToken(t *testing.T) {
 	assert.Contains(t, out.String(), "KUBERNETES_SERVICE_HOST is set: true\n")
 	assert.Contains(t, out.String(), "this may be a pod without a token: open ")
 	assert.Contains(t, out.String(), "a wrong token: 401: Unauthorized", "it went on to the end")
+}
+
+// A token expires. Who has read its file once is a stranger from then on; client-go reads the file again each minute.
+func TestTokenFileIsReadAgain(t *testing.T) {
+	file, valid := filepath.Join(t.TempDir(), "token"), ""
+	server := roundTripper(func(r *http.Request) (*http.Response, error) {
+		answer := httptest.NewRecorder()
+		if r.Header.Get("Authorization") == "Bearer "+valid {
+			sendAnswer(answer, readyPod("web"))
+		} else {
+			sendAnswer(answer, apierrors.NewUnauthorized("Unauthorized"))
+		}
+		return answer.Result(), nil
+	})
+	synctest.Test(t, func(t *testing.T) {
+		renew := func(token string) {
+			valid = token
+			require.NoError(t, os.WriteFile(file, []byte(token), 0o600))
+		}
+		renew("first")
+		once, err := newClient(&rest.Config{Host: "http://192.0.2.1", QPS: -1, Transport: server, BearerToken: "first"})
+		require.NoError(t, err)
+		again, err := newClient(&rest.Config{Host: "http://192.0.2.1", QPS: -1, Transport: server, BearerTokenFile: file})
+		require.NoError(t, err)
+		get := func(client kubernetes.Interface) error {
+			_, err := client.CoreV1().Pods("default").Get(t.Context(), "web", metav1.GetOptions{})
+			return err
+		}
+		require.NoError(t, get(once))
+		require.NoError(t, get(again))
+		renew("second")
+		time.Sleep(time.Minute) // of the bubble: it takes no time
+		assert.True(t, apierrors.IsUnauthorized(get(once)))
+		assert.NoError(t, get(again))
+	})
 }
 
 // How to reach the server stays; who we were goes.

@@ -2,8 +2,13 @@ package main
 
 import (
 	"bytes"
+	"net/http"
+	"net/http/httptest"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -12,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/rest"
 	clienttesting "k8s.io/client-go/testing"
 )
 
@@ -22,6 +28,27 @@ func TestSubresourcesOnFake(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, subresources(t.Context(), client, labNamespace, &out))
 	program.RequireOutput(t, "subresources", out.String())
+}
+
+// A budget that its controller has not looked at yet refuses with Retry-After: 10. client-go waits and asks
+// again, ten times, before EvictV1 returns. The clock is the bubble's.
+func TestEvictV1Waits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		requests := 0
+		refuse := roundTripper(func(*http.Request) (*http.Response, error) {
+			requests++
+			answer := httptest.NewRecorder()
+			sendAnswer(answer, apierrors.NewTooManyRequests("Cannot evict pod as it would violate the pod's disruption budget.", 10))
+			return answer.Result(), nil
+		})
+		client, err := newClient(&rest.Config{Host: "http://192.0.2.1", QPS: -1, Transport: refuse})
+		require.NoError(t, err)
+		start := time.Now()
+		err = evict(t.Context(), client, labNamespace, "guard-1")
+		assert.True(t, apierrors.IsTooManyRequests(err), "%v", err)
+		assert.Equal(t, 11, requests)
+		assert.Equal(t, 100*time.Second, time.Since(start))
+	})
 }
 
 // addScale adds the subresource scale of a Deployment: on the fake, GetScale panics.

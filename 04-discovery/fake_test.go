@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -126,9 +127,11 @@ func TestServerMinor(t *testing.T) {
 		assert.Equal(t, want, got)
 		assert.Equal(t, "server    "+gitVersion+"\n", out.String())
 	}
+	_, err := strconv.Atoi("37+")
+	assert.EqualError(t, err, `strconv.Atoi: parsing "37+": invalid syntax`, "what comes of the Minor")
 	client := newFake()
 	client.FakedServerVersion = &version.Info{GitVersion: "unknown"}
-	_, err := serverMinor(t.Context(), client, &bytes.Buffer{})
+	_, err = serverMinor(t.Context(), client, &bytes.Buffer{})
 	assert.ErrorContains(t, err, `read the server's version "unknown"`)
 }
 

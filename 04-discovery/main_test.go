@@ -14,8 +14,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/go-logr/logr/funcr"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -253,6 +255,34 @@ func TestOldServer(t *testing.T) {
 	require.NoError(t, err)
 	assert.Len(t, lists, 23)
 	assert.Len(t, wire.take(), 25)
+}
+
+// A Config whose Burst is meant for other clients: of the 25 requests to an old server, 15 wait for the client's own
+// limiter. The clock is the bubble's.
+func TestSmallBurst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := newFakeAPI()
+		api.legacy = true
+		client, err := newDiscoveryClient(&rest.Config{Host: "http://192.0.2.1", QPS: 5, Burst: 10, Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			answer := httptest.NewRecorder()
+			api.ServeHTTP(answer, r)
+			return answer.Result(), nil
+		})})
+		require.NoError(t, err)
+		var mu sync.Mutex // the requests are sent in parallel
+		var log []string
+		logger := funcr.New(func(_, args string) {
+			mu.Lock()
+			defer mu.Unlock()
+			log = append(log, args)
+		}, funcr.Options{Verbosity: 3})
+		start := time.Now()
+		_, _, err = client.ServerGroupsAndResourcesWithContext(klog.NewContext(t.Context(), logger))
+		require.NoError(t, err)
+		assert.InDelta(t, 3, time.Since(start).Seconds(), 0.01)
+		assert.Contains(t, strings.Join(log, "\n"), `"Waited before sending request"`)
+		assert.Contains(t, strings.Join(log, "\n"), "client-side throttling")
+	})
 }
 
 // The memory cache keeps the error of a group that was down in the aggregated format, even when it is up again.

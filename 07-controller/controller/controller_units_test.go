@@ -412,6 +412,10 @@ func TestTombstones(t *testing.T) {
 		untyped := untypedHandler[*corev1.Service](f, childHandler[*corev1.Service](f.c))
 		untyped.OnDelete(deleted)
 		assert.Equal(t, []string{"web/blog"}, f.queued(), name)
+
+		careless := cache.ResourceEventHandlerFuncs{DeleteFunc: func(object any) { _ = object.(*corev1.Service) }}
+		assert.PanicsWithError(t, "interface conversion: interface {} is cache.DeletedFinalStateUnknown, not *v1.Service",
+			func() { careless.OnDelete(deleted) }, name)
 	}
 	untyped := untypedHandler[*corev1.ConfigMap](f, childHandler[*corev1.ConfigMap](f.c))
 	untyped.OnDelete(cache.DeletedFinalStateUnknown{Key: directory + "/blog.example.com"})

@@ -23,6 +23,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apimachinery/pkg/watch"
+	accore "k8s.io/client-go/applyconfigurations/core/v1"
 	"k8s.io/client-go/gentype"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
@@ -731,6 +732,33 @@ func TestFakeLies(t *testing.T) {
 	require.NoError(t, err, "an old resourceVersion is good enough for a status")
 	_, err = f.c.patchFinalizers(t.Context(), old, nil)
 	require.NoError(t, err, "and for a patch")
+}
+
+// An update says what the whole object is. Whoever builds it anew takes away what others have set; an apply does not.
+func TestUpdateWithAnObjectBuiltAnew(t *testing.T) {
+	s := settled(t)
+	s.configMap.Annotations = map[string]string{"team": "blue"}
+	configMaps := fake.NewClientset(s.configMap).CoreV1().ConfigMaps("web")
+	applied, err := configMaps.Apply(t.Context(), configMapFor(s.website), metav1.ApplyOptions{FieldManager: FieldManager, Force: true})
+	require.NoError(t, err)
+	assert.Equal(t, "blue", applied.Annotations["team"])
+	anew := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "web", Name: "blog"}, Data: s.configMap.Data}
+	updated, err := configMaps.Update(t.Context(), anew, metav1.UpdateOptions{FieldManager: FieldManager})
+	require.NoError(t, err)
+	assert.Empty(t, updated.Annotations)
+}
+
+// Two controllers want the same field, and force it. None of them gets an error: the value goes to and fro.
+func TestTwoControllersForceOneField(t *testing.T) {
+	configMaps := fake.NewClientset().CoreV1().ConfigMaps("web")
+	var seen []string
+	for _, manager := range []string{"one", "two", "one", "two"} {
+		page := accore.ConfigMap("blog", "web").WithData(map[string]string{"index.html": manager})
+		applied, err := configMaps.Apply(t.Context(), page, metav1.ApplyOptions{FieldManager: manager, Force: true})
+		require.NoError(t, err)
+		seen = append(seen, applied.Data["index.html"])
+	}
+	assert.Equal(t, []string{"one", "two", "one", "two"}, seen)
 }
 
 // The fixture is meant to see what is sent, so here it is as a whole, once.
