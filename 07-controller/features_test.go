@@ -198,6 +198,12 @@ func TestPreconditionsOnCluster(t *testing.T) {
 	patch := fmt.Appendf(nil, `{"metadata":{"finalizers":["lab.example.com/directory"],"resourceVersion":%q}}`, old.ResourceVersion)
 	_, err = websites.Patch(ctx, "old", types.MergePatchType, patch, metav1.PatchOptions{})
 	conflict(err, "an old resourceVersion in a merge patch")
+
+	same, err := websites.Get(ctx, "old", metav1.GetOptions{})
+	require.NoError(t, err)
+	again, err := websites.UpdateStatus(ctx, same, metav1.UpdateOptions{})
+	require.NoError(t, err)
+	assert.Equal(t, same.ResourceVersion, again.ResourceVersion, "what changes nothing is not stored: nobody hears of it")
 }
 
 // Each feature, from end to end. The controller is a process of its own, under its own service account.

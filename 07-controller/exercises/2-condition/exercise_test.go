@@ -28,7 +28,7 @@ const (
 		"meta.SetStatusCondition keeps it, and sets it when you leave it zero"
 	ideaOthers   = "conditions are a list of which each type has its own writer: change yours, and leave the others"
 	ideaCache    = "the object in the cache is everybody's. meta.SetStatusCondition changes a condition in its place: give it a copy of the list (status := teapot.Status is none: both have the same array)"
-	ideaNothing  = "every write is an event for everybody who watches, and for you: it brings you back here. Whoever writes without news never comes to rest"
+	ideaNothing  = "what is the same needs no request. What differs is an event for everybody who watches, and for you: it brings you back here. Whoever writes a new time at each look never comes to rest"
 	ideaHalf     = "with a status subresource, Update takes the spec and drops the status without an error; UpdateStatus takes the status only"
 	ideaConflict = "what you read was old. Your caller tries again, quietly, if it can see that: with %w an error keeps what it is, with %v only its text"
 )
