@@ -201,6 +201,8 @@ func TestPreconditionsOnCluster(t *testing.T) {
 
 	same, err := websites.Get(ctx, "old", metav1.GetOptions{})
 	require.NoError(t, err)
+	same, err = websites.UpdateStatus(ctx, same, metav1.UpdateOptions{}) // makes the empty status that was not there
+	require.NoError(t, err)
 	again, err := websites.UpdateStatus(ctx, same, metav1.UpdateOptions{})
 	require.NoError(t, err)
 	assert.Equal(t, same.ResourceVersion, again.ResourceVersion, "what changes nothing is not stored: nobody hears of it")
