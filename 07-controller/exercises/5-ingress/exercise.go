@@ -22,9 +22,9 @@ const (
 	Manager = "host-controller"
 	// Host is the annotation of a Service that holds the host name it wants.
 	Host = "lab.example.com/host"
-	// ReasonNameTaken and ReasonInvalidHost are reasons of warnings about a Service.
-	ReasonNameTaken   = "NameTaken"
-	ReasonInvalidHost = "InvalidHost"
+	// ReasonNameTaken and ReasonInvalid are reasons of warnings about a Service.
+	ReasonNameTaken = "NameTaken"
+	ReasonInvalid   = "Invalid"
 )
 
 // Reconciler keeps Ingresses. The listers read caches, which may be late.
@@ -37,9 +37,12 @@ type Reconciler struct {
 
 // ingressFor is what the Ingress of a Service should be: it leads requests for the host to the Service.
 func ingressFor(service *corev1.Service, host string) *acnetworking.IngressApplyConfiguration {
+	port := acnetworking.ServiceBackendPort()
+	if len(service.Spec.Ports) > 0 { // headless and ExternalName Services may have none: then the server says that a port is missing
+		port.WithNumber(service.Spec.Ports[0].Port)
+	}
 	path := acnetworking.HTTPIngressPath().WithPath("/").WithPathType(networkingv1.PathTypePrefix).
-		WithBackend(acnetworking.IngressBackend().WithService(acnetworking.IngressServiceBackend().
-			WithName(service.Name).WithPort(acnetworking.ServiceBackendPort().WithNumber(service.Spec.Ports[0].Port))))
+		WithBackend(acnetworking.IngressBackend().WithService(acnetworking.IngressServiceBackend().WithName(service.Name).WithPort(port)))
 	http := acnetworking.HTTPIngressRuleValue().WithPaths(path)
 	ingress := acnetworking.Ingress(service.Name, service.Namespace)
 	// TODO 1: one rule, for the host, with http; and the Service as the owner that controls it
@@ -63,14 +66,14 @@ func (r *Reconciler) remove(ctx context.Context, service *corev1.Service, curren
 // keep makes the Ingress of a Service what it should be. current is what the cache has, or nil.
 func (r *Reconciler) keep(ctx context.Context, service *corev1.Service, host string, current *networkingv1.Ingress) error {
 	desired := ingressFor(service, host)
-	// TODO 3: current is nil: only if there is none. Not ours: warn, and leave it. As it should be: no request. Then r.apply; invalid: warn
+	// TODO 3: current is nil: only if there is none. Not ours: warn, and leave it. As it should be: no request. Else: only this very one. Then r.apply; invalid: warn
 	_ = r.warn
 	return r.apply(ctx, desired)
 }
 
 // Reconcile makes the Ingress of one Service what the Service says, once. An error means: try again later.
 func (r *Reconciler) Reconcile(ctx context.Context, key cache.ObjectName) error {
-	// TODO 4: read both from the caches; gone, or about to go: whose work is it? Is the annotation there: keep; is it not: remove
+	// TODO 4: read both from the caches; gone, or about to go: whose work is it? Is there a host: keep; is there none, or an empty one: remove
 	_ = r.keep
 	_ = r.remove
 	return fmt.Errorf("step 4 is not written yet")

@@ -1,6 +1,7 @@
 package ingress
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
 	corelisters "k8s.io/client-go/listers/core/v1"
@@ -26,14 +28,20 @@ import (
 func TestMain(m *testing.M) { labtest.Exercise(m) }
 
 const (
-	ideaRule    = "the Ingress says: this host, every path, to this Service; and its owner reference says to the garbage collector and to you whose it is"
+	ideaRule = "the Ingress says: this host, every path, to this Service; and its owner reference says to the garbage collector and to you whose it is. " +
+		"The apiVersion of a Service is \"v1\": an object from a cache does not carry its own"
 	ideaOwn     = "a name is no ownership: what is not this Service's stays as it is, and the user is told of it, or nobody knows why there is no page"
 	ideaDelete  = "gone is what you wanted: not found is good news. Any other error is returned, with %w, and the caller tries again"
+	ideaThisOne = "the cache is late: without a precondition you delete what has the name by now, and that may be somebody else's. With the UID, the server refuses"
 	ideaSilent  = "what is as it should be needs no request"
 	ideaInvalid = "a wrong host is wrong again in a second: tell the user, return nil, and wait for the event of a new annotation"
+	ideaPort    = "what makes an Ingress valid, the server knows: send it, and tell the user what the server says. A Service without ports is no reason to panic"
 	ideaRetry   = "a conflict says that the cache was late: return it, with %w, and the caller tries again"
+	ideaUnseen  = "not in the cache does not mean not on the server: with a resourceVersion that no object has, the server itself refuses if there is one after all"
+	ideaSame    = "between the cache and your request, the Ingress was deleted, and somebody else made one of this name. With its UID in the request, the server refuses"
 	ideaGone    = "the Service is gone or about to go: its Ingress has an owner reference, and the garbage collector removes it. Nothing is left to do, and that is no error"
 	ideaWanted  = "no annotation: no Ingress of ours"
+	ideaEmpty   = "an empty host is no host: a rule without a host catches the requests for all hosts"
 )
 
 // world is a server, caches that hear of it when the test says so, and a Reconciler.
@@ -93,7 +101,7 @@ func (w *world) show(t *testing.T) string {
 	}
 	said := "an Ingress"
 	if owner := metav1.GetControllerOf(i); owner != nil {
-		said += " of " + owner.Kind + " " + owner.Name
+		said += " of " + owner.APIVersion + " " + owner.Kind + " " + owner.Name
 	}
 	for _, rule := range i.Spec.Rules {
 		said += ", " + rule.Host
@@ -126,7 +134,7 @@ func (w *world) check(t *testing.T, when string, err error, is func(error) bool,
 
 func none(err error) bool { return err == nil }
 
-const made = "an Ingress of Service web, a.example.com/ to web:8080"
+const made = "an Ingress of v1 Service web, a.example.com/ to web:8080"
 
 var (
 	errDown     = errors.New("connection refused")
@@ -138,36 +146,72 @@ func fails(client *fake.Clientset, verb string, err error) {
 	client.PrependReactor(verb, "ingresses", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, err })
 }
 
+// names returns what the last write says of the object that it means: the fake itself does not look at that.
+func names(t *testing.T, client *fake.Clientset) (uid types.UID, version string) {
+	t.Helper()
+	for _, action := range slices.Backward(client.Actions()) {
+		switch a := action.(type) {
+		case clienttesting.DeleteActionImpl:
+			if p := a.DeleteOptions.Preconditions; p != nil && p.UID != nil {
+				uid = *p.UID
+			}
+			return uid, ""
+		case clienttesting.PatchActionImpl:
+			sent := metav1.PartialObjectMetadata{}
+			if err := json.Unmarshal(a.Patch, &sent); err != nil {
+				t.Fatal(err)
+			}
+			return sent.UID, sent.ResourceVersion
+		}
+	}
+	return "", ""
+}
+
 func TestStep1Ingress(t *testing.T) {
 	w, _ := faked()
 	err := w.apply(t.Context(), ingressFor(service(""), "a.example.com"))
 	w.check(t, "the Ingress of the Service web for a.example.com", err, none, made, ideaRule)
+	portless := service("")
+	portless.Spec.Ports = nil
+	err = w.apply(t.Context(), ingressFor(portless, "a.example.com"))
+	w.check(t, "the Ingress of a Service without ports, which a real server refuses", err, none, "an Ingress of v1 Service web, a.example.com/ to web:0", ideaPort)
 }
 
 func TestStep2Remove(t *testing.T) {
-	for _, c := range []struct{ owner, want string }{{"its", "no Ingress"}, {"another", "an Ingress of Service web"}, {"", "an Ingress"}} {
+	for _, c := range []struct{ owner, want string }{{"its", "no Ingress"}, {"another", "an Ingress of v1 Service web"}, {"", "an Ingress"}} {
 		w, client := faked()
 		i := owned(service(""), c.owner)
 		if err := client.Tracker().Add(i); err != nil {
 			t.Fatal(err)
 		}
 		w.check(t, fmt.Sprintf("remove an Ingress with owner %q", c.owner), w.remove(t.Context(), service(""), i), none, c.want, ideaOwn)
+		if uid, _ := names(t, client); c.owner == "its" && uid != i.UID {
+			labtest.Unexpected(t, fmt.Sprintf("remove: the precondition of the delete has the UID %q", uid), fmt.Sprintf("the UID %q", i.UID), ideaThisOne)
+		}
 	}
 	w, client := faked()
 	w.check(t, "remove an Ingress that is gone meanwhile", w.remove(t.Context(), service(""), owned(service(""), "its")), none, "no Ingress", ideaDelete)
+	i := owned(service(""), "its")
+	if err := client.Tracker().Add(i); err != nil {
+		t.Fatal(err)
+	}
 	fails(client, "delete", errDown)
-	err := w.remove(t.Context(), service(""), owned(service(""), "its"))
-	w.check(t, "remove, and the server does not answer", err, func(err error) bool { return errors.Is(err, errDown) }, "no Ingress", ideaDelete)
+	err := w.remove(t.Context(), service(""), i)
+	w.check(t, "remove, and the server does not answer", err, func(err error) bool { return errors.Is(err, errDown) }, "an Ingress of v1 Service web", ideaDelete)
 }
 
 func TestStep3Keep(t *testing.T) {
 	w, client := faked()
 	w.check(t, "an Ingress of this name is another Service's", w.keep(t.Context(), service(""), "a.example.com", owned(service(""), "another")), none, "no Ingress", ideaOwn, ReasonNameTaken)
 	w.check(t, "there is none", w.keep(t.Context(), service(""), "a.example.com", nil), none, made, ideaRule)
+	if _, version := names(t, client); version == "" {
+		labtest.Unexpected(t, "the cache has none: the apply has no resourceVersion", "one that no object has", ideaUnseen)
+	}
 	current, err := w.API.Ingresses("shop").Get(t.Context(), "web", metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	current.UID = "uid-of-the-ingress" // the fake gives none
 	client.ClearActions()
 	w.check(t, "it is as it should be", w.keep(t.Context(), service(""), "a.example.com", current), none, made, ideaSilent)
 	for _, action := range client.Actions() {
@@ -176,31 +220,48 @@ func TestStep3Keep(t *testing.T) {
 		}
 	}
 	fails(client, "patch", errInvalid)
-	w.check(t, "the server calls the host invalid", w.keep(t.Context(), service(""), "1.2.3.4", current), none, made, ideaInvalid, ReasonInvalidHost)
+	w.check(t, "the server calls the host invalid", w.keep(t.Context(), service(""), "1.2.3.4", current), none, made, ideaInvalid, ReasonInvalid)
 	fails(client, "patch", errConflict)
 	w.check(t, "the server answers with a conflict", w.keep(t.Context(), service(""), "b.example.com", current), apierrors.IsConflict, made, ideaRetry)
+	if uid, _ := names(t, client); uid != current.UID {
+		labtest.Unexpected(t, fmt.Sprintf("the cache has ours, with another host: the apply has the UID %q", uid), fmt.Sprintf("the UID %q", current.UID), ideaSame)
+	}
 }
 
 func TestStep4Reconcile(t *testing.T) {
-	w, client := faked()
+	w, _ := faked()
 	key := cache.NewObjectName("shop", "web")
 	w.check(t, "the Service is gone", w.Reconcile(t.Context(), key), none, "no Ingress", ideaGone)
 	going := service("a.example.com")
 	going.DeletionTimestamp = &metav1.Time{Time: time.Unix(1, 0)}
 	w.hears(t, going)
 	w.check(t, "the Service is about to go", w.Reconcile(t.Context(), key), none, "no Ingress", ideaGone)
+	w.hears(t, service(""))
+	w.check(t, "no annotation, and no Ingress", w.Reconcile(t.Context(), key), none, "no Ingress", ideaWanted)
 	w.hears(t, service("a.example.com"))
 	w.check(t, "an annotated Service", w.Reconcile(t.Context(), key), none, made, ideaRule)
-	foreign := owned(service(""), "another")
-	if err := client.Tracker().Update(networkingv1.SchemeGroupVersion.WithResource("ingresses"), foreign, "shop"); err != nil {
-		t.Fatal(err)
+	const foreign = "an Ingress of v1 Service web"
+	empty := service("")
+	empty.Annotations = map[string]string{Host: ""}
+	for _, c := range []struct {
+		when, owner string
+		service     *corev1.Service
+		want, idea  string
+		reasons     []string
+	}{
+		{"a foreign Ingress", "another", service("a.example.com"), foreign, ideaOwn, []string{ReasonNameTaken}},
+		{"a foreign Ingress, and no annotation", "another", service(""), foreign, ideaWanted, nil},
+		{"our Ingress, and no annotation", "its", service(""), "no Ingress", ideaWanted, nil},
+		{"our Ingress, and an annotation without a host", "its", empty, "no Ingress", ideaEmpty, nil},
+	} {
+		w, client := faked()
+		i := owned(service(""), c.owner)
+		if err := errors.Join(client.Tracker().Add(i), w.ingresses.Add(i)); err != nil {
+			t.Fatal(err)
+		}
+		w.hears(t, c.service)
+		w.check(t, c.when, w.Reconcile(t.Context(), key), none, c.want, c.idea, c.reasons...)
 	}
-	if err := w.ingresses.Add(foreign); err != nil {
-		t.Fatal(err)
-	}
-	w.check(t, "a foreign Ingress", w.Reconcile(t.Context(), key), none, "an Ingress of Service web", ideaOwn, ReasonNameTaken)
-	w.hears(t, service(""))
-	w.check(t, "a foreign Ingress, and no annotation", w.Reconcile(t.Context(), key), none, "an Ingress of Service web", ideaWanted)
 }
 
 // hears gives the cache a Service.
@@ -211,7 +272,7 @@ func (w *world) hears(t *testing.T, s *corev1.Service) {
 	}
 }
 
-// On the real API server: made, changed, invalid, unseen by the cache, and removed.
+// On the real API server: invalid, made, unseen by the cache, changed, removed, and made anew by somebody else.
 func TestStep4RealServer(t *testing.T) {
 	config := labtest.Cluster(t)
 	client, err := kubernetes.NewForConfig(config)
@@ -233,8 +294,13 @@ func TestStep4RealServer(t *testing.T) {
 		w.hears(t, s)
 		return w.Reconcile(t.Context(), cache.NewObjectName(w.namespace, "web"))
 	}
+	ports := s.Spec.Ports
+	s.Spec.Ports = nil
+	w.check(t, "a Service without ports", reconcile("a.example.com"), none, "no Ingress", ideaPort, ReasonInvalid)
+	s = s.DeepCopy()
+	s.Spec.Ports = ports
 	w.check(t, "an annotated Service", reconcile("a.example.com"), none, made, ideaRule)
-	w.check(t, "the cache has not heard of the Ingress yet", reconcile("b.example.com"), apierrors.IsConflict, made, ideaRetry)
+	w.check(t, "the cache has not heard of the Ingress yet", reconcile("b.example.com"), apierrors.IsConflict, made, ideaUnseen)
 	i, err := client.NetworkingV1().Ingresses(w.namespace).Get(t.Context(), "web", metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -242,8 +308,16 @@ func TestStep4RealServer(t *testing.T) {
 	if err := w.ingresses.Add(i); err != nil {
 		t.Fatal(err)
 	}
-	changed := "an Ingress of Service web, b.example.com/ to web:8080"
+	changed := "an Ingress of v1 Service web, b.example.com/ to web:8080"
 	w.check(t, "another host", reconcile("b.example.com"), none, changed, ideaRule)
-	w.check(t, "a host that is an address", reconcile("1.2.3.4"), none, changed, ideaInvalid, ReasonInvalidHost)
+	w.check(t, "a host that is an address", reconcile("1.2.3.4"), none, changed, ideaInvalid, ReasonInvalid)
 	w.check(t, "no annotation", reconcile(""), none, "no Ingress", ideaWanted)
+	anew := &networkingv1.Ingress{ObjectMeta: metav1.ObjectMeta{Name: "web"}, Spec: i.Spec}
+	if _, err := client.NetworkingV1().Ingresses(w.namespace).Create(t.Context(), anew, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	theirs := "an Ingress, a.example.com/ to web:8080"
+	w.check(t, "somebody else has made one anew, and the cache still has ours", reconcile("c.example.com"), apierrors.IsConflict, theirs, ideaSame)
+	conflictOrNone := func(err error) bool { return none(err) || apierrors.IsConflict(err) }
+	w.check(t, "no annotation, and the cache still has ours", reconcile(""), conflictOrNone, theirs, ideaThisOne)
 }

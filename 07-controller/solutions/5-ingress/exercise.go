@@ -24,9 +24,9 @@ const (
 	Manager = "host-controller"
 	// Host is the annotation of a Service that holds the host name it wants.
 	Host = "lab.example.com/host"
-	// ReasonNameTaken and ReasonInvalidHost are reasons of warnings about a Service.
-	ReasonNameTaken   = "NameTaken"
-	ReasonInvalidHost = "InvalidHost"
+	// ReasonNameTaken and ReasonInvalid are reasons of warnings about a Service.
+	ReasonNameTaken = "NameTaken"
+	ReasonInvalid   = "Invalid"
 )
 
 // Reconciler keeps Ingresses. The listers read caches, which may be late.
@@ -39,9 +39,12 @@ type Reconciler struct {
 
 // ingressFor is what the Ingress of a Service should be: it leads requests for the host to the Service.
 func ingressFor(service *corev1.Service, host string) *acnetworking.IngressApplyConfiguration {
+	port := acnetworking.ServiceBackendPort()
+	if len(service.Spec.Ports) > 0 { // headless and ExternalName Services may have none: then the server says that a port is missing
+		port.WithNumber(service.Spec.Ports[0].Port)
+	}
 	path := acnetworking.HTTPIngressPath().WithPath("/").WithPathType(networkingv1.PathTypePrefix).
-		WithBackend(acnetworking.IngressBackend().WithService(acnetworking.IngressServiceBackend().
-			WithName(service.Name).WithPort(acnetworking.ServiceBackendPort().WithNumber(service.Spec.Ports[0].Port))))
+		WithBackend(acnetworking.IngressBackend().WithService(acnetworking.IngressServiceBackend().WithName(service.Name).WithPort(port)))
 	http := acnetworking.HTTPIngressRuleValue().WithPaths(path)
 	ingress := acnetworking.Ingress(service.Name, service.Namespace)
 	// lab:begin 1 one rule, for the host, with http; and the Service as the owner that controls it
@@ -78,7 +81,7 @@ func (r *Reconciler) remove(ctx context.Context, service *corev1.Service, curren
 // keep makes the Ingress of a Service what it should be. current is what the cache has, or nil.
 func (r *Reconciler) keep(ctx context.Context, service *corev1.Service, host string, current *networkingv1.Ingress) error {
 	desired := ingressFor(service, host)
-	// lab:begin 3 current is nil: only if there is none. Not ours: warn, and leave it. As it should be: no request. Then r.apply; invalid: warn
+	// lab:begin 3 current is nil: only if there is none. Not ours: warn, and leave it. As it should be: no request. Else: only this very one. Then r.apply; invalid: warn
 	switch {
 	case current == nil:
 		desired.WithResourceVersion("1") // no object has it: a conflict if there is one after all
@@ -97,8 +100,8 @@ func (r *Reconciler) keep(ctx context.Context, service *corev1.Service, host str
 	}
 	err := r.apply(ctx, desired)
 	if apierrors.IsInvalid(err) {
-		r.warn(service, ReasonInvalidHost, err.Error())
-		return nil // the server will say so again until the annotation changes, and that is an event
+		r.warn(service, ReasonInvalid, err.Error())
+		return nil // the server will say so again until the Service changes, and that is an event
 	}
 	return err
 	// lab:stub _ = r.warn
@@ -108,7 +111,7 @@ func (r *Reconciler) keep(ctx context.Context, service *corev1.Service, host str
 
 // Reconcile makes the Ingress of one Service what the Service says, once. An error means: try again later.
 func (r *Reconciler) Reconcile(ctx context.Context, key cache.ObjectName) error {
-	// lab:begin 4 read both from the caches; gone, or about to go: whose work is it? Is the annotation there: keep; is it not: remove
+	// lab:begin 4 read both from the caches; gone, or about to go: whose work is it? Is there a host: keep; is there none, or an empty one: remove
 	service, err := r.Services.Services(key.Namespace).Get(key.Name)
 	if apierrors.IsNotFound(err) || err == nil && service.DeletionTimestamp != nil {
 		return nil // the garbage collector removes the Ingress: the Service is its owner
@@ -123,9 +126,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, key cache.ObjectName) error 
 	if err != nil {
 		return err
 	}
-	host, wanted := service.Annotations[Host]
+	host := service.Annotations[Host]
 	switch {
-	case wanted:
+	case host != "": // a rule with an empty one catches the requests for all hosts
 		return r.keep(ctx, service, host, current)
 	case current != nil:
 		return r.remove(ctx, service, current)

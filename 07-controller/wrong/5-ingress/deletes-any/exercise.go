@@ -26,9 +26,9 @@ const (
 	Manager = "host-controller"
 	// Host is the annotation of a Service that holds the host name it wants.
 	Host = "lab.example.com/host"
-	// ReasonNameTaken and ReasonInvalidHost are reasons of warnings about a Service.
-	ReasonNameTaken   = "NameTaken"
-	ReasonInvalidHost = "InvalidHost"
+	// ReasonNameTaken and ReasonInvalid are reasons of warnings about a Service.
+	ReasonNameTaken = "NameTaken"
+	ReasonInvalid   = "Invalid"
 )
 
 // Reconciler keeps Ingresses. The listers read caches, which may be late.
@@ -41,9 +41,12 @@ type Reconciler struct {
 
 // ingressFor is what the Ingress of a Service should be: it leads requests for the host to the Service.
 func ingressFor(service *corev1.Service, host string) *acnetworking.IngressApplyConfiguration {
+	port := acnetworking.ServiceBackendPort()
+	if len(service.Spec.Ports) > 0 { // headless and ExternalName Services may have none: then the server says that a port is missing
+		port.WithNumber(service.Spec.Ports[0].Port)
+	}
 	path := acnetworking.HTTPIngressPath().WithPath("/").WithPathType(networkingv1.PathTypePrefix).
-		WithBackend(acnetworking.IngressBackend().WithService(acnetworking.IngressServiceBackend().
-			WithName(service.Name).WithPort(acnetworking.ServiceBackendPort().WithNumber(service.Spec.Ports[0].Port))))
+		WithBackend(acnetworking.IngressBackend().WithService(acnetworking.IngressServiceBackend().WithName(service.Name).WithPort(port)))
 	http := acnetworking.HTTPIngressRuleValue().WithPaths(path)
 	ingress := acnetworking.Ingress(service.Name, service.Namespace)
 	ingress.WithSpec(acnetworking.IngressSpec().WithRules(acnetworking.IngressRule().WithHost(host).WithHTTP(http)))
@@ -88,8 +91,8 @@ func (r *Reconciler) keep(ctx context.Context, service *corev1.Service, host str
 	}
 	err := r.apply(ctx, desired)
 	if apierrors.IsInvalid(err) {
-		r.warn(service, ReasonInvalidHost, err.Error())
-		return nil // the server will say so again until the annotation changes, and that is an event
+		r.warn(service, ReasonInvalid, err.Error())
+		return nil // the server will say so again until the Service changes, and that is an event
 	}
 	return err
 }
@@ -110,9 +113,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, key cache.ObjectName) error 
 	if err != nil {
 		return err
 	}
-	host, wanted := service.Annotations[Host]
+	host := service.Annotations[Host]
 	switch {
-	case wanted:
+	case host != "": // a rule with an empty one catches the requests for all hosts
 		return r.keep(ctx, service, host, current)
 	case current != nil:
 		return r.remove(ctx, service, current)
