@@ -27,7 +27,7 @@ var (
 	crdKind       = schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}
 )
 
-// applyExample applies the example: only to ask, then for good, and then again. After that come files that are not good.
+// applyExample applies the example: only to ask, then for good. After that come files that are not good.
 func applyExample(ctx context.Context, client dynamic.Interface, mapper meta.RESTMapperWithContext, namespace string, out io.Writer) error {
 	fmt.Fprintln(out, "-- example.yaml, as a dry run")
 	if err := apply(ctx, client, mapper, namespace, bytes.NewReader(example), applyOptions{dryRun: true}, out); err != nil {

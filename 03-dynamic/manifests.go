@@ -18,7 +18,7 @@ type manifest struct {
 	*unstructured.Unstructured
 }
 
-// String names the object as kubectl does in messages: its document, its kind, its name.
+// String names the object in messages: its document, its kind, its name.
 func (m manifest) String() string {
 	return fmt.Sprintf("document %d, %s %s", m.document, m.GetKind(), m.GetName())
 }

@@ -90,7 +90,7 @@ func staleMemory(ctx context.Context, client discovery.CachedDiscoveryInterfaceW
 	fmt.Fprintf(out, "%s: %v; apierrors.IsNotFound: %t; Fresh: %t; %s\n",
 		teapots, err, apierrors.IsNotFound(err), client.FreshWithContext(ctx), count(wire))
 
-	// The same cache below a RESTMapper, as in every controller and in kubectl. It would reset a cache that is not fresh.
+	// The same cache below a RESTMapper, as in most controllers. It would reset a cache that is not fresh.
 	mapper := restmapper.NewDeferredDiscoveryRESTMapperWithContext(client)
 	kind := schema.GroupKind{Group: teapotGroup, Kind: "Teapot"}
 	_, err = mapper.RESTMappingWithContext(ctx, kind)

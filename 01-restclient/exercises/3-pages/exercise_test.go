@@ -155,12 +155,12 @@ func TestStep1Error(t *testing.T) {
 func TestStep2Expired(t *testing.T) {
 	l := refusing(expired())
 	got, err := Names(t.Context(), labtest.Serve(t, l), "default", 2)
-	idea := "a token lives for minutes only, and then the server says 410: list again from the start"
+	idea := "a token lives for minutes only, and then the server says 410: list again from the start. apierrors.IsResourceExpired knows this 410; IsGone does not, and an error wrapped with %v is only text"
 	switch last := l.requests[len(l.requests)-1]; {
 	case slices.Contains(got, "b"):
 		idea = "what you got before the 410 is from an older revision: begin again with nothing, or the list shows what is gone, or shows it twice"
 	case len(l.requests) > 2 && !strings.HasPrefix(last, "limit= "):
-		idea = "list again in one request, without a limit: the next token could expire, too. client-go's pager ends a list like this"
+		idea = "list again in one request, without a limit: the next token could expire, too. client-go's pager.List ends a list like this"
 	case len(l.requests) > 2 && last != "limit= continue=":
 		idea = "list again from the start: without the token, which has expired"
 	}
