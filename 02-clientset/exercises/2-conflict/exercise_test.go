@@ -1,6 +1,7 @@
 package counter
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -38,7 +39,7 @@ type server struct {
 	count, version int
 	rival          int        // so many times does somebody else add one, each time right after the ConfigMap was read
 	refuse         error      // instead of an answer to a write
-	requests       []string   // "GET 1", "PUT 1": with the resourceVersion that was sent or received
+	requests       []string   // "GET (version 1)", "PUT (version 1)": with the resourceVersion that was sent or received
 	labels         [][]string // the keys of the labels that were written
 }
 
@@ -60,7 +61,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path != "/api/v1/namespaces/default/configmaps/steps":
 		labtest.SendError(w, apierrors.NewNotFound(configMaps, r.URL.Path))
 	case r.Method == http.MethodGet:
-		s.requests = append(s.requests, fmt.Sprint("GET ", s.version))
+		s.requests = append(s.requests, fmt.Sprintf("GET (version %d)", s.version))
 		answer := s.configMap()
 		if s.rival > 0 {
 			s.rival, s.count, s.version = s.rival-1, s.count+1, s.version+1
@@ -72,7 +73,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			labtest.SendError(w, apierrors.NewBadRequest(err.Error()))
 			return
 		}
-		s.requests = append(s.requests, strings.TrimSpace("PUT "+sent.ResourceVersion))
+		s.requests = append(s.requests, fmt.Sprintf("PUT (version %s)", cmp.Or(sent.ResourceVersion, "none")))
 		var refused *apierrors.StatusError
 		switch {
 		case errors.As(s.refuse, &refused):
