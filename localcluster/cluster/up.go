@@ -116,6 +116,9 @@ func (s State) start(o UpOptions) (*exec.Cmd, error) {
 	if err != nil && !o.Fresh {
 		return nil, fmt.Errorf("%w; `up --fresh` starts over", err)
 	}
+	if !o.Fresh && 0 < o.Nodes && o.Nodes < config.Nodes {
+		return nil, fmt.Errorf("the cluster has %d nodes, and up takes none away; `up --fresh --nodes %d` throws its data away and starts anew", config.Nodes, o.Nodes)
+	}
 	if o.Fresh {
 		for _, name := range []string{"etcd", "pki"} {
 			if err := os.RemoveAll(s.File(name)); err != nil {
