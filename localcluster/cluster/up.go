@@ -94,10 +94,14 @@ func Up(ctx context.Context, s State, o UpOptions) error {
 		}
 		return err
 	}
-	if pid != 0 {
-		_, _ = fmt.Fprintf(o.Out, "Kubernetes %s is running at %s.\n", o.Version, config.Server)
-	} else {
+	self, _ := os.Executable()
+	switch {
+	case pid == 0:
 		_, _ = fmt.Fprintf(o.Out, "Kubernetes %s is ready at %s, %d nodes, after %.1f s.\n", o.Version, config.Server, config.Nodes, time.Since(began).Seconds())
+	case config.Binary != self:
+		_, _ = fmt.Fprintf(o.Out, "The cluster runs at %s, started by another build; down, then up, starts this one.\n", config.Server)
+	default:
+		_, _ = fmt.Fprintf(o.Out, "Kubernetes %s is running at %s.\n", o.Version, config.Server)
 	}
 	if !o.Merge {
 		return nil
