@@ -118,6 +118,7 @@ func TestWithoutACluster(t *testing.T) {
 	}{
 		"down":             {0, "already down"},
 		"status":           {3, "go run ./lab up"},
+		"status --json":    {3, `{"running": false, "ready": false}` + "\n"},
 		"logs etcd":        {1, "go run ./lab up"},
 		"kubectl get pods": {1, "go run ./lab up"},
 		"":                 {0, "not running"},
