@@ -185,10 +185,21 @@ func fakeCluster(args []string) int {
 // fakeChapter prints what it was given and ends with the code that the argument exit=N asks for.
 func fakeChapter(name string, args []string) int {
 	note(name, strings.Join(args, " "))
+	signals := make(chan os.Signal, 1)
+	if os.Getenv("FAKE_CHAPTER") == "cleans up" {
+		signal.Notify(signals, os.Interrupt)
+	}
 	if slices.Equal(args, []string{"all"}) {
 		fmt.Println("=== 1/1 pods: list them")
 	}
 	fmt.Printf("%s %q KUBECONFIG=%s\n", name, args, os.Getenv("KUBECONFIG"))
+	if os.Getenv("FAKE_CHAPTER") == "cleans up" {
+		<-signals
+		fmt.Println("cleaning up")
+		<-signals
+		note("interrupted twice")
+		return 130
+	}
 	for _, arg := range append(args, os.Getenv("FAKE_CHAPTER")) {
 		if n, found := strings.CutPrefix(arg, "exit="); found {
 			code, _ := strconv.Atoi(n)

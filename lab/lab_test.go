@@ -224,6 +224,21 @@ func TestTourPauses(t *testing.T) {
 	assert.NotContains(t, l.log(), "02-clientset all")
 }
 
+func TestTourPassesASecondInterruptOn(t *testing.T) {
+	l := newLab(t)
+	l.env = append(l.env, "FAKE_CHAPTER=cleans up")
+	cmd := l.command("tour", "01")
+	said, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	for _, line := range []string{`01-restclient ["all"]`, "cleaning up"} {
+		readUntil(t, said, line)
+		require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	}
+	assert.Equal(t, 130, exitOf(t, cmd.Wait()))
+	assert.Contains(t, l.log(), "interrupted twice\n", "the chapter was asked to end, not killed")
+}
+
 func TestOutsideTheRepository(t *testing.T) {
 	l := newLab(t)
 	cmd := l.command("status")
