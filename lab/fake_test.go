@@ -163,6 +163,10 @@ func fakeCluster(args []string) int {
 		os.WriteFile(filepath.Join(state, "cluster.json"), binary, 0o600)
 		os.WriteFile(running, nil, 0o600)
 		waitAtGate("up")
+		if os.Getenv("FAKE_UP") == "unmerged" {
+			fmt.Fprintln(os.Stderr, "the cluster runs, but its context could not be added")
+			return 1
+		}
 		fmt.Println("The cluster is up.")
 		fmt.Println("The API server is ready after 2.0 s.\nKubernetes v1.37.2 is ready at https://127.0.0.1:1, 2 nodes, after 3.0 s.")
 	case "down":

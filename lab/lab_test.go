@@ -59,6 +59,18 @@ func TestRunWhenTheClusterDoesNotStart(t *testing.T) {
 	assert.NotRegexp(t, `(?m)^01-restclient `, l.log(), "no chapter without a cluster")
 }
 
+func TestRunNeedsNoContextInTheLearnersKubeconfig(t *testing.T) {
+	for _, line := range []string{"run 01 exit=5", "tour 01 --no-pause"} {
+		l := newLab(t)
+		l.env = append(l.env, "FAKE_UP=unmerged", "FAKE_CHAPTER=exit=5")
+		_, stdout, stderr := l.run(strings.Fields(line)...)
+		assert.Contains(t, stderr, "its context could not be added\n", line)
+		assert.Contains(t, stdout, "01-restclient [", line)
+		code, _, _ := l.run("up")
+		assert.Equal(t, 1, code, "whoever asks for up itself is told by the exit code")
+	}
+}
+
 func TestTheFirstRunCompilesTheChapterFirst(t *testing.T) {
 	l := newLab(t)
 	code, stdout, stderr := l.run("run", "01")
