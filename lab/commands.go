@@ -93,6 +93,7 @@ With --provider kind, start a kind cluster instead, in Docker: its context is ki
 			return a.hand("down")
 		},
 	}
+	var asJSON bool
 	status := &cobra.Command{
 		Use:     "status",
 		Short:   "Say whether the cluster runs (exit code 0: ready, 3: not running)",
@@ -100,13 +101,17 @@ With --provider kind, start a kind cluster instead, in Docker: its context is ki
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if a.neverStarted() || a.existingBinary() == "" {
-				fmt.Fprintln(a.out, "The cluster is not running. Start it with: go run ./lab up")
+				if asJSON {
+					fmt.Fprintln(a.out, `{"running": false, "ready": false}`)
+				} else {
+					fmt.Fprintln(a.out, "The cluster is not running. Start it with: go run ./lab up")
+				}
 				return exitError(exitNotRunning)
 			}
 			return a.hand(passed(cmd, "status")...)
 		},
 	}
-	status.Flags().Bool("json", false, "print JSON")
+	status.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 
 	logs := &cobra.Command{
 		Use:       "logs NAME",

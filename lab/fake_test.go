@@ -163,6 +163,10 @@ func fakeCluster(args []string) int {
 		os.WriteFile(filepath.Join(state, "cluster.json"), binary, 0o600)
 		os.WriteFile(running, nil, 0o600)
 		waitAtGate("up")
+		if os.Getenv("FAKE_UP") == "unmerged" {
+			fmt.Fprintln(os.Stderr, "the cluster runs, but its context could not be added")
+			return 1
+		}
 		fmt.Println("The cluster is up.")
 		fmt.Println("The API server is ready after 2.0 s.\nKubernetes v1.37.2 is ready at https://127.0.0.1:1, 2 nodes, after 3.0 s.")
 	case "down":
@@ -185,10 +189,21 @@ func fakeCluster(args []string) int {
 // fakeChapter prints what it was given and ends with the code that the argument exit=N asks for.
 func fakeChapter(name string, args []string) int {
 	note(name, strings.Join(args, " "))
+	signals := make(chan os.Signal, 1)
+	if os.Getenv("FAKE_CHAPTER") == "cleans up" {
+		signal.Notify(signals, os.Interrupt)
+	}
 	if slices.Equal(args, []string{"all"}) {
 		fmt.Println("=== 1/1 pods: list them")
 	}
 	fmt.Printf("%s %q KUBECONFIG=%s\n", name, args, os.Getenv("KUBECONFIG"))
+	if os.Getenv("FAKE_CHAPTER") == "cleans up" {
+		<-signals
+		fmt.Println("cleaning up")
+		<-signals
+		note("interrupted twice")
+		return 130
+	}
 	for _, arg := range append(args, os.Getenv("FAKE_CHAPTER")) {
 		if n, found := strings.CutPrefix(arg, "exit="); found {
 			code, _ := strconv.Atoi(n)

@@ -59,6 +59,18 @@ func TestRunWhenTheClusterDoesNotStart(t *testing.T) {
 	assert.NotRegexp(t, `(?m)^01-restclient `, l.log(), "no chapter without a cluster")
 }
 
+func TestRunNeedsNoContextInTheLearnersKubeconfig(t *testing.T) {
+	for _, line := range []string{"run 01 exit=5", "tour 01 --no-pause"} {
+		l := newLab(t)
+		l.env = append(l.env, "FAKE_UP=unmerged", "FAKE_CHAPTER=exit=5")
+		_, stdout, stderr := l.run(strings.Fields(line)...)
+		assert.Contains(t, stderr, "its context could not be added\n", line)
+		assert.Contains(t, stdout, "01-restclient [", line)
+		code, _, _ := l.run("up")
+		assert.Equal(t, 1, code, "whoever asks for up itself is told by the exit code")
+	}
+}
+
 func TestTheFirstRunCompilesTheChapterFirst(t *testing.T) {
 	l := newLab(t)
 	code, stdout, stderr := l.run("run", "01")
@@ -118,6 +130,7 @@ func TestWithoutACluster(t *testing.T) {
 	}{
 		"down":             {0, "already down"},
 		"status":           {3, "go run ./lab up"},
+		"status --json":    {3, `{"running": false, "ready": false}` + "\n"},
 		"logs etcd":        {1, "go run ./lab up"},
 		"kubectl get pods": {1, "go run ./lab up"},
 		"":                 {0, "not running"},
@@ -221,6 +234,21 @@ func TestTourPauses(t *testing.T) {
 	assert.Equal(t, "\nTo go on from here: go run ./lab tour 02\nlab: interrupted\n", string(rest))
 	assert.Equal(t, 130, exitOf(t, cmd.Wait()))
 	assert.NotContains(t, l.log(), "02-clientset all")
+}
+
+func TestTourPassesASecondInterruptOn(t *testing.T) {
+	l := newLab(t)
+	l.env = append(l.env, "FAKE_CHAPTER=cleans up")
+	cmd := l.command("tour", "01")
+	said, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	for _, line := range []string{`01-restclient ["all"]`, "cleaning up"} {
+		readUntil(t, said, line)
+		require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	}
+	assert.Equal(t, 130, exitOf(t, cmd.Wait()))
+	assert.Contains(t, l.log(), "interrupted twice\n", "the chapter was asked to end, not killed")
 }
 
 func TestOutsideTheRepository(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"os/signal"
 	"syscall"
 	"time"
 )
@@ -15,6 +16,11 @@ import (
 // terminal belongs there: when ctx ends, one SIGINT reaches it and everything that it started (go build starts a
 // compiler per core), and what has not left soon after is killed.
 func runGroup(ctx context.Context, cmd *exec.Cmd) error {
+	return runGroupFor(ctx, cmd, 8*time.Second)
+}
+
+// runGroupFor is runGroup for a child that may take longer to leave. It passes a second Ctrl-C on, too.
+func runGroupFor(ctx context.Context, cmd *exec.Cmd, grace time.Duration) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -30,11 +36,20 @@ func runGroup(ctx context.Context, cmd *exec.Cmd) error {
 			return
 		case <-ctx.Done():
 		}
-		syscall.Kill(-cmd.Process.Pid, syscall.SIGINT)
-		select {
-		case <-ended:
-		case <-time.After(8 * time.Second):
-			syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		again := make(chan os.Signal, 1)
+		signal.Notify(again, os.Interrupt)
+		defer signal.Stop(again)
+		timeout := time.After(grace)
+		for {
+			syscall.Kill(-cmd.Process.Pid, syscall.SIGINT)
+			select {
+			case <-ended:
+				return
+			case <-again:
+			case <-timeout:
+				syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+				return
+			}
 		}
 	}()
 	err := cmd.Wait()

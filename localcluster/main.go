@@ -236,11 +236,20 @@ func runKubectl(args []string) int {
 		fmt.Fprintln(os.Stderr, "localcluster:", err)
 		return 1
 	}
-	named := slices.ContainsFunc(args, func(arg string) bool {
+	own := args // without what a pod is to run
+	if i := slices.Index(args, "--"); i >= 0 {
+		own = args[:i]
+	}
+	named := slices.ContainsFunc(own, func(arg string) bool {
 		return arg == "--context" || arg == "--kubeconfig" || strings.HasPrefix(arg, "--context=") || strings.HasPrefix(arg, "--kubeconfig=")
 	})
 	if !named {
-		if err := os.Setenv(clientcmd.RecommendedConfigPathEnvVar, state.Kubeconfig(cluster.Admin)); err != nil {
+		admin := state.Kubeconfig(cluster.Admin)
+		if _, err := os.Stat(admin); err != nil && !slices.Contains(own, "--help") {
+			fmt.Fprintln(os.Stderr, "localcluster: there is no cluster yet; start it with: go run ./lab up")
+			return 1
+		}
+		if err := os.Setenv(clientcmd.RecommendedConfigPathEnvVar, admin); err != nil {
 			fmt.Fprintln(os.Stderr, "localcluster:", err)
 			return 1
 		}

@@ -69,7 +69,11 @@ func (c Chapter) Main(ctx context.Context, args []string, stdout, stderr io.Writ
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stdout = &output{stdout, cancel}
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // nohup
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(ctx, signals...)
 	defer stop()
 	context.AfterFunc(ctx, stop) // from the first signal on, the next one has its usual effect
 

@@ -207,6 +207,17 @@ func TestMainOnABrokenPipe(t *testing.T) {
 	assert.True(t, cleanedUp)
 }
 
+func TestMainUnderNohup(t *testing.T) {
+	signal.Ignore(syscall.SIGHUP)
+	defer signal.Reset(syscall.SIGHUP)
+	c := sample(nil)
+	c.Steps[0].Run = func(context.Context, Flags, io.Writer) error {
+		assert.True(t, signal.Ignored(syscall.SIGHUP), "the step goes on when the terminal is closed")
+		return nil
+	}
+	assert.Equal(t, ExitOK, c.Main(t.Context(), nil, io.Discard, io.Discard))
+}
+
 // A connection that breaks brings the same signal, SIGPIPE, and is none of the frame's business.
 func TestMainOnABrokenConnection(t *testing.T) {
 	c := sample(nil)

@@ -33,16 +33,23 @@ type merge struct {
 // mergeKubeconfig adds the admin's context to the user's kubeconfig and makes it current. It returns the file it wrote.
 // What it is about to do is noted first, so that a crash in between leaves nothing that `down` cannot take back.
 func (s State) mergeKubeconfig(ctx context.Context, server string) (file string, err error) {
-	file = kubeconfigFile()
+	if file, err = filepath.Abs(kubeconfigFile()); err != nil {
+		return "", err
+	}
 	admin, err := s.kubeconfigOf(Admin, server)
 	if err != nil {
 		return file, err
 	}
-	return file, editKubeconfig(ctx, file, func(config *clientcmdapi.Config) error {
-		var done merge
-		if err := readJSON(s.File("kubeconfig.json"), &done); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+	var done merge
+	if err := readJSON(s.File("kubeconfig.json"), &done); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return file, err
+	}
+	if done.File != "" && done.File != file { // it would never be taken back
+		if _, _, err := s.unmergeKubeconfig(ctx); err != nil {
+			return file, err
 		}
+	}
+	return file, editKubeconfig(ctx, file, func(config *clientcmdapi.Config) error {
 		if c := config.Clusters[ContextName]; c != nil && !ours(c.Extensions) ||
 			config.AuthInfos[ContextName] != nil && !ours(config.AuthInfos[ContextName].Extensions) ||
 			config.Contexts[ContextName] != nil && !ours(config.Contexts[ContextName].Extensions) {
@@ -50,7 +57,11 @@ func (s State) mergeKubeconfig(ctx context.Context, server string) (file string,
 				"(kubectl config rename-context %s NEW) or use --merge-kubeconfig=false", ContextName, ContextName)
 		}
 		if done.File != file || config.CurrentContext != ContextName {
-			if err := writeJSON(s.File("kubeconfig.json"), merge{file, config.CurrentContext}); err != nil {
+			previous := config.CurrentContext
+			if previous == ContextName { // left by a cluster whose directory was deleted
+				previous = ""
+			}
+			if err := writeJSON(s.File("kubeconfig.json"), merge{file, previous}); err != nil {
 				return err
 			}
 		}

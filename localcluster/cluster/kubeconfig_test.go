@@ -194,9 +194,35 @@ func TestMergeReplacesWhatALostClusterLeft(t *testing.T) {
 	require.NoError(t, second.writePKI("https://127.0.0.1:2"))
 	mergeUp(t, second)
 	assert.NotEqual(t, old, load(t, file).Clusters["lab"].CertificateAuthorityData)
-	_, _, err := second.unmergeKubeconfig(context.Background())
+	_, current, err := second.unmergeKubeconfig(context.Background())
 	require.NoError(t, err)
+	assert.Empty(t, current, "not the context that is gone")
 	assert.NotContains(t, load(t, file).Contexts, "lab")
+}
+
+func TestMergeIntoARelativeFile(t *testing.T) {
+	s, file := home(t, theirs)
+	t.Chdir(filepath.Dir(file))
+	t.Setenv("KUBECONFIG", "config")
+	mergeUp(t, s)
+	t.Chdir(t.TempDir())
+	changed, current, err := s.unmergeKubeconfig(context.Background())
+	require.NoError(t, err)
+	assert.Equal(t, file, changed)
+	assert.Equal(t, "prod", current)
+}
+
+func TestMergeIntoAnotherFileLeavesTheFirst(t *testing.T) {
+	s, first := home(t, theirs)
+	before := load(t, first)
+	mergeUp(t, s)
+	second := filepath.Join(t.TempDir(), "second")
+	t.Setenv("KUBECONFIG", second)
+	assert.Equal(t, second, mergeUp(t, s))
+	assert.Equal(t, before, load(t, first))
+	changed, _, err := s.unmergeKubeconfig(context.Background())
+	require.NoError(t, err)
+	assert.Equal(t, second, changed)
 }
 
 func TestMergeLeavesADamagedKubeconfigAlone(t *testing.T) {

@@ -160,6 +160,24 @@ func TestUpOnARunningClusterStartsNothing(t *testing.T) {
 	out, code := b.run("up", "--nodes", "5")
 	assert.Equal(t, 1, code)
 	assert.Contains(t, out, "take it down first")
+
+	config, err := b.LoadConfig()
+	require.NoError(t, err)
+	config.Binary = "/an/older/localcluster"
+	require.NoError(t, writeJSON(b.File("cluster.json"), config))
+	assert.Contains(t, b.up(), config.Server+", started by another build")
+}
+
+func TestKubectlUsesThisCluster(t *testing.T) {
+	b := newBox(t)
+	out, code := b.run("kubectl", "get", "pods")
+	assert.Equal(t, 1, code)
+	assert.Contains(t, out, "there is no cluster yet; start it with: go run ./lab up")
+	b.must("kubectl", "get", "--help")
+	b.up()
+	b.must("kubectl", "create", "deployment", "x", "--image=y", "--", "server", "--context=/") // the flag is the pod's
+	_, code = b.run("kubectl", "get", "pods", "--context=elsewhere")
+	assert.Equal(t, 1, code)
 }
 
 func TestNodes(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -41,6 +42,9 @@ func waitLock(ctx context.Context, path string, busy func()) (*lock, error) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		l, err := tryLock(path)
 		if l != nil || err != nil {
 			return l, err
@@ -51,13 +55,22 @@ func waitLock(ctx context.Context, path string, busy func()) (*lock, error) {
 		}
 		select {
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
 		case <-tick.C:
 		}
 	}
 }
 
 func (l *lock) release() { _ = l.file.Close() }
+
+// lost says whether the file was deleted: another may by now hold a lock on a new file of that name.
+func (l *lock) lost() bool {
+	now, err := os.Stat(l.file.Name())
+	if err != nil {
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	mine, err := l.file.Stat()
+	return err == nil && !os.SameFile(mine, now)
+}
 
 // writePID lets others find the holder.
 func (l *lock) writePID() error {

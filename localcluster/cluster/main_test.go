@@ -39,6 +39,9 @@ func play(name string) error {
 		if err != nil {
 			return err
 		}
+		if err := note(s, "start supervisor"); err != nil {
+			return err
+		}
 		return Supervise(ctx, s, self)
 	}
 	DieWithParent()

@@ -93,7 +93,10 @@ func (s State) prepare() error {
 	if err := writeFile(s.File("probe"), make([]byte, 64<<10)); err != nil {
 		return s.unusable(err)
 	}
-	return os.Remove(s.File("probe"))
+	if err := os.Remove(s.File("probe")); err != nil && !errors.Is(err, fs.ErrNotExist) { // another up was faster
+		return s.unusable(err)
+	}
+	return nil
 }
 
 func (s State) unusable(err error) error {

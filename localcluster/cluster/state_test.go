@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -103,6 +104,28 @@ func TestPrepareClosesAnOpenDirectory(t *testing.T) {
 	info, err := os.Stat(s.Dir)
 	require.NoError(t, err)
 	assert.Equal(t, fs.FileMode(0o700), info.Mode().Perm())
+}
+
+func TestTwoPrepareAtOnce(t *testing.T) {
+	s := newState(t)
+	var both sync.WaitGroup
+	for range 2 {
+		both.Go(func() {
+			for range 200 {
+				if err := s.prepare(); !assert.NoError(t, err) {
+					return
+				}
+			}
+		})
+	}
+	both.Wait()
+}
+
+func TestStartTakesNoNodesAway(t *testing.T) {
+	s := newState(t)
+	require.NoError(t, writeJSON(s.File("cluster.json"), Config{Nodes: 5}))
+	_, err := s.start(UpOptions{Nodes: 2, Out: &recorder{}})
+	require.ErrorContains(t, err, "`up --fresh --nodes 2`")
 }
 
 func TestDefaultState(t *testing.T) {

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,8 +85,16 @@ func Supervise(ctx context.Context, s State, self string) error {
 		running = append(running, func() { stop(); <-done })
 	}
 	log.Printf("supervising %v", ComponentNames())
-	<-ctx.Done()
-	log.Printf("stopping: %v", context.Cause(ctx))
+	// Without its directory, nobody can find this cluster to stop it.
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for ctx.Err() == nil && !held.lost() {
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
+	log.Printf("stopping: %v", cmp.Or(context.Cause(ctx), errors.New("the cluster's directory is gone")))
 	var clients sync.WaitGroup
 	for i := len(running) - 1; i >= 0; i-- {
 		if components[i].needsAPI {

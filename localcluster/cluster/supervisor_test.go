@@ -48,7 +48,7 @@ func supervise(t *testing.T, s State) (*exec.Cmd, *recorder) {
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	eventually(t, "all components start", func() bool {
 		pids := componentPIDs(s)
-		return len(pids) == len(components) && !slices.Contains(pids, 0) && len(events(t, s)) >= len(components)
+		return len(pids) == len(components) && !slices.Contains(pids, 0) && len(events(t, s)) >= len(components)+1
 	})
 	return cmd, out
 }
@@ -108,6 +108,62 @@ func TestSupervisorStopsInOrder(t *testing.T) {
 	pid, err := s.supervisorPID()
 	require.NoError(t, err)
 	assert.Zero(t, pid)
+}
+
+func TestSupervisorEndsWithItsDirectory(t *testing.T) {
+	s := newState(t)
+	cmd, out := supervise(t, s)
+	pids := componentPIDs(s)
+	require.NoError(t, os.RemoveAll(s.Dir))
+	require.NoError(t, cmd.Wait())
+	assert.Contains(t, out.String(), "the cluster's directory is gone")
+	for _, pid := range pids {
+		assert.False(t, running(pid))
+	}
+}
+
+func TestSupervisorToldToEndStartsNothing(t *testing.T) {
+	s := newState(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	require.ErrorIs(t, Supervise(ctx, s, "/nothing"), context.Canceled)
+	assert.NoFileExists(t, s.File("components.json"))
+}
+
+// Ctrl-C comes when the supervisor was started and has no lock yet.
+func TestInterruptedUpEndsAnEarlySupervisor(t *testing.T) {
+	s := newState(t)
+	held, err := try(s.File("run.lock"), syscall.LOCK_SH) // up sees nobody run, a supervisor has to wait
+	require.NoError(t, err)
+	defer held.release()
+	ctx, cancel := context.WithCancel(context.Background())
+	up := make(chan error)
+	go func() { up <- Up(ctx, s, UpOptions{Out: &recorder{}}) }()
+	eventually(t, "the supervisor starts", func() bool { return len(events(t, s)) > 0 })
+	cancel()
+	require.ErrorIs(t, <-up, context.Canceled)
+	data, err := os.ReadFile(s.File("events"))
+	require.NoError(t, err)
+	pid, err := strconv.Atoi(strings.TrimSpace(strings.TrimPrefix(string(data), "start supervisor ")))
+	require.NoError(t, err)
+	if !assert.False(t, alive(pid), "up has waited for its end") {
+		kill(pid)
+	}
+}
+
+func TestAStartReadsNoOldLogs(t *testing.T) {
+	s := newState(t)
+	require.NoError(t, os.WriteFile(s.Log("kwok"), []byte("panic: yesterday\n"), 0o600))
+	require.NoError(t, os.WriteFile(s.File("crash-kwok"), nil, 0o600))
+	cmd, err := s.start(UpOptions{Out: &recorder{}})
+	require.NoError(t, err)
+	t.Cleanup(func() { terminate(cmd.Process.Pid); assert.NoError(t, cmd.Wait()) })
+	eventually(t, "kwok ends", func() bool {
+		var status []ComponentStatus
+		return readJSON(s.File("components.json"), &status) == nil && len(status) > 0 && status[len(status)-1].Restarts > 0
+	})
+	assert.Contains(t, lastWords(s.Log("kwok")), "told to crash")
+	assert.Contains(t, lastWords(s.Log("kwok")+".old"), "yesterday")
 }
 
 func TestComponentsDieWithAKilledSupervisor(t *testing.T) {

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"k8s.io/client-go/kubernetes"
@@ -61,11 +63,14 @@ func Up(ctx context.Context, s State, o UpOptions) error {
 		pid = 0
 	}
 	began := time.Now()
-	var ended <-chan error
+	var supervisor *exec.Cmd
+	var ended chan error // tells of the supervisor's end, and is then closed
 	if pid == 0 {
-		if ended, err = s.start(o); err != nil {
+		if supervisor, err = s.start(o); err != nil {
 			return err
 		}
+		ended = make(chan error, 1)
+		go func() { ended <- supervisor.Wait(); close(ended) }()
 	}
 	config, err := s.LoadConfig()
 	if err != nil {
@@ -78,14 +83,25 @@ func Up(ctx context.Context, s State, o UpOptions) error {
 	}
 	if err := s.finish(ctx, o, ended); err != nil {
 		if ended != nil { // do not leave a half-started cluster behind
-			_ = s.stop(context.WithoutCancel(ctx))
+			// Not by stop, which does not find a supervisor that has no lock yet.
+			_ = supervisor.Process.Signal(syscall.SIGTERM)
+			select {
+			case <-ended:
+			case <-time.After(stopTimeout):
+				_ = supervisor.Process.Kill()
+				<-ended
+			}
 		}
 		return err
 	}
-	if pid != 0 {
-		_, _ = fmt.Fprintf(o.Out, "Kubernetes %s is running at %s.\n", o.Version, config.Server)
-	} else {
+	self, _ := os.Executable()
+	switch {
+	case pid == 0:
 		_, _ = fmt.Fprintf(o.Out, "Kubernetes %s is ready at %s, %d nodes, after %.1f s.\n", o.Version, config.Server, config.Nodes, time.Since(began).Seconds())
+	case config.Binary != self:
+		_, _ = fmt.Fprintf(o.Out, "The cluster runs at %s, started by another build; down, then up, starts this one.\n", config.Server)
+	default:
+		_, _ = fmt.Fprintf(o.Out, "Kubernetes %s is running at %s.\n", o.Version, config.Server)
 	}
 	if !o.Merge {
 		return nil
@@ -98,11 +114,14 @@ func Up(ctx context.Context, s State, o UpOptions) error {
 	return nil
 }
 
-// start makes what the components need and starts the supervisor. The channel tells of its end.
-func (s State) start(o UpOptions) (<-chan error, error) {
+// start makes what the components need and starts the supervisor.
+func (s State) start(o UpOptions) (*exec.Cmd, error) {
 	config, err := s.LoadConfig()
 	if err != nil && !o.Fresh {
 		return nil, fmt.Errorf("%w; `up --fresh` starts over", err)
+	}
+	if !o.Fresh && 0 < o.Nodes && o.Nodes < config.Nodes {
+		return nil, fmt.Errorf("the cluster has %d nodes, and up takes none away; `up --fresh --nodes %d` throws its data away and starts anew", config.Nodes, o.Nodes)
 	}
 	if o.Fresh {
 		for _, name := range []string{"etcd", "pki"} {
@@ -139,6 +158,11 @@ func (s State) start(o UpOptions) (<-chan error, error) {
 		return nil, s.unusable(err)
 	}
 	// What the last run wrote must not be taken for this one's.
+	for _, name := range append(ComponentNames(), "supervisor") {
+		if err := os.Rename(s.Log(name), s.Log(name)+".old"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, s.unusable(err)
+		}
+	}
 	if err := writeJSON(s.File("components.json"), []ComponentStatus{}); err != nil {
 		return nil, s.unusable(err)
 	}
@@ -155,9 +179,7 @@ func (s State) start(o UpOptions) (<-chan error, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the supervisor: %w", err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	return ended, nil
+	return cmd, nil
 }
 
 // authenticationYAML lets a request without credentials see whether the server is healthy, and nothing else.
