@@ -20,7 +20,8 @@ import (
 const leaseName = "website-controller"
 
 // election lets one replica work at a time. client-go's LeaderElector does the competing. What it leaves to us is here:
-// the lease is given back only after the work has ended, and never when it is somebody else's already.
+// the lease is given back only after the work has ended, and never when it is somebody else's already. A lease that is lost
+// while the work goes on has to run out.
 type election struct {
 	elector  *leaderelection.LeaderElector
 	lock     *ownLock
@@ -65,11 +66,13 @@ func newElection(client coordinationclient.LeasesGetter, namespace string, lease
 // ctx does, or when the lease is lost. Only then it gives the lease back.
 //
 // The elector's own way is another: it runs OnStartedLeading in a goroutine that nobody waits for. When its context ends, it
-// gives the lease back at once, and the next leader works beside whoever has not finished.
+// gives the lease back at once, and the next leader works beside whoever has not finished. It does the same when it could
+// not renew the lease in time, and the server is there again by then.
 func (e *election) run(ctx context.Context, work func(context.Context) error) error {
 	holding, release := context.WithCancel(context.WithoutCancel(ctx))
 	go e.elector.Run(holding)
 	defer func() {
+		e.lock.mayRelease.Store(true)
 		release()
 		<-e.stopped
 	}()
@@ -123,13 +126,14 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(request *http.Request) (*http.Response, error) { return f(request) }
 
-// ownLock knows since when the lease is ours, and gives it back only if it still is. The elector decides that by what it saw
-// last. A process that was stopped for longer than the lease has seen nothing since: it would read the lease of the new
-// leader, and clear it.
+// ownLock knows since when the lease is ours, and gives it back only if it still is, and only when the work has ended. The
+// elector does not know of the work; and whose the lease is, it decides by what it saw last. A process that was stopped for
+// longer than the lease has seen nothing since: it would read the lease of the new leader, and clear it.
 type ownLock struct {
 	resourcelock.Interface
-	holder  string                    // as last read or written
-	renewed atomic.Pointer[time.Time] // when our last renewal was sent that succeeded; nil if the lease is not ours
+	holder     string                    // as last read or written
+	renewed    atomic.Pointer[time.Time] // when our last renewal was sent that succeeded; nil if the lease is not ours
+	mayRelease atomic.Bool               // the work has ended
 }
 
 func (l *ownLock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
@@ -149,7 +153,10 @@ func (l *ownLock) Create(ctx context.Context, record resourcelock.LeaderElection
 
 func (l *ownLock) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
 	if record.HolderIdentity == "" {
-		if l.holder != l.Identity() {
+		switch {
+		case !l.mayRelease.Load():
+			return errors.New("the work has not ended: the lease has to run out")
+		case l.holder != l.Identity():
 			return fmt.Errorf("the lease is not ours to give back: %q has it", l.holder)
 		}
 		l.renewed.Store(nil) // before it is sent: the answer may get lost

@@ -177,6 +177,36 @@ func TestElectionLosesTheLease(t *testing.T) {
 	})
 }
 
+// Renewals fail until the deadline, and the server is there again when client-go wants to give the lease back. Until the work
+// has ended nobody else may begin, and after that, not before the lease has run out.
+func TestElectionDoesNotGiveBackALostLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(quiet(t))
+		defer cancel()
+		var broken atomic.Bool
+		server := newLeaseServer()
+		e := server.election(t, func(action ktesting.Action) error {
+			update, is := action.(ktesting.UpdateAction)
+			if is && broken.Load() && *update.GetObject().(*coordinationv1.Lease).Spec.HolderIdentity != "" {
+				return errors.New("no answer")
+			}
+			return nil
+		})
+		ended := make(chan error, 1)
+		go func() {
+			ended <- e.run(ctx, func(working context.Context) error {
+				<-working.Done() // client-go has tried to give it back by now
+				assert.NotEmpty(t, server.holder(t), "the work goes on, and the lease is free")
+				return nil
+			})
+		}()
+		synctest.Wait()
+		broken.Store(true)
+		require.ErrorContains(t, <-ended, "is lost")
+		assert.NotEmpty(t, server.holder(t), "it runs out")
+	})
+}
+
 // A renewal counts from when it was sent. The server may have had it at once, and for a standby that looked at that moment
 // the lease runs from then on, however late the answer comes.
 func TestElectionCountsFromTheRequest(t *testing.T) {
@@ -274,7 +304,11 @@ func TestWhoseLeaseIsGivenBack(t *testing.T) {
 		want string
 	}{
 		{"client-go's lock", func(lock resourcelock.Interface) resourcelock.Interface { return lock }, ""},
-		{"our lock", func(lock resourcelock.Interface) resourcelock.Interface { return &ownLock{Interface: lock} }, "second"},
+		{"our lock", func(lock resourcelock.Interface) resourcelock.Interface {
+			own := &ownLock{Interface: lock}
+			own.mayRelease.Store(true)
+			return own
+		}, "second"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

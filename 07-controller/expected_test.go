@@ -111,7 +111,7 @@ GET /readyz: 200 ok
 leader_election_master_status{name="website-controller"} 1
     1 at the leader, 0 at the others: the sum must be 1
 workqueue_depth{name="websites"} as before
-    keys that wait: if it grows, there are too few workers, or too few requests a second
+    keys that wait: if it grows at the leader, there are too few workers, or too few requests a second
 -- how much it has grown
 website_reconcile_total{result="error"} +3 or more
     reconciles that failed: the log says why

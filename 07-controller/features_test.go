@@ -140,7 +140,7 @@ func TestCRDOnCluster(t *testing.T) {
 	})
 
 	t.Run("short name", func(t *testing.T) {
-		resources, err := w.kube.Discovery().ServerResourcesForGroupVersion(v1alpha1.GroupVersion.String())
+		resources, err := w.kube.Discovery().ServerResourcesForGroupVersionWithContext(ctx, v1alpha1.GroupVersion.String())
 		require.NoError(t, err)
 		assert.Equal(t, []string{"web"}, resources.APIResources[0].ShortNames)
 	})

@@ -64,7 +64,7 @@ func alerts(ctx context.Context, l *lesson) error {
 		l.say("leader_election_master_status{name=%q} %g", leaseName, sample(after, "leader_election_master_status", fmt.Sprintf("name=%q", leaseName)))
 		l.say("    1 at the leader, 0 at the others: the sum must be 1")
 		l.say("workqueue_depth{name=\"websites\"} as before")
-		l.say("    keys that wait: if it grows, there are too few workers, or too few requests a second")
+		l.say("    keys that wait: if it grows at the leader, there are too few workers, or too few requests a second")
 		l.say("-- how much it has grown")
 		for _, counter := range []struct{ name, label, tells string }{
 			{"website_reconcile_total", `result="error"`, "reconciles that failed: the log says why"},

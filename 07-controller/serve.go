@@ -10,7 +10,7 @@ import (
 
 	"k8s.io/component-base/metrics"
 	"k8s.io/component-base/metrics/legacyregistry"
-	_ "k8s.io/component-base/metrics/prometheus/clientgo" // of the queue, the requests, the lease and the informers
+	_ "k8s.io/component-base/metrics/prometheus/clientgo" // of the queue, the requests and the lease; of informers, only those that have a name
 )
 
 // reconciles counts what the queue's own metrics cannot know: how reconciles ended.

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -146,6 +147,15 @@ func TestOwns(t *testing.T) {
 func TestStatusOf(t *testing.T) {
 	hour := metav1.NewTime(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)) // before any test
 	good, gone := settled(t), &problem{reason: ReasonHostTaken, message: "taken"}
+	refused := func(kind string, id int) *problem {
+		return problemOf(fmt.Errorf("apply the %s: %w", kind, apierrors.NewBadRequest(fmt.Sprintf("denied (request %d)", id))))
+	}
+	refusedBefore := func(generation int64) func(*state) {
+		return func(s *state) {
+			s.website.Generation = generation
+			s.website.Status = statusOf(s.website, seen{claimed: true}, refused("Service", 1))
+		}
+	}
 	for name, c := range map[string]struct {
 		change                 func(*state)
 		seen                   seen
@@ -180,6 +190,18 @@ func TestStatusOf(t *testing.T) {
 		"invalid, and the Deployment is gone": {
 			seen: seen{true, nil}, problem: &problem{reason: ReasonInvalid, message: "no"},
 			claimed: "True/Claimed", ready: "False/Invalid", message: "no", url: "http://blog.example.com/", newReady: true,
+		},
+		"the same refusal in other words: no news": {
+			change: refusedBefore(9), seen: seen{claimed: true}, problem: refused("Service", 2), claimed: "True/Claimed",
+			ready: "False/Invalid", message: "apply the Service: denied (request 1)", url: "http://blog.example.com/",
+		},
+		"a refusal of a new generation": {
+			change: refusedBefore(8), seen: seen{claimed: true}, problem: refused("Service", 2), claimed: "True/Claimed",
+			ready: "False/Invalid", message: "apply the Service: denied (request 2)", url: "http://blog.example.com/",
+		},
+		"a refusal of something else": {
+			change: refusedBefore(9), seen: seen{claimed: true}, problem: refused("Deployment", 2), claimed: "True/Claimed",
+			ready: "False/Invalid", message: "apply the Deployment: denied (request 2)", url: "http://blog.example.com/",
 		},
 		"suspended": {
 			change: func(s *state) { s.website.Spec.Suspend = true },
@@ -325,10 +347,9 @@ func TestSlim(t *testing.T) {
 			assert.Equal(t, c.want, got, "not ours: "+name)
 		}
 	}
-	tombstone := cache.DeletedFinalStateUnknown{Key: "web/blog"}
-	got, err = slim(tombstone)
+	got, err = slim("no metadata")
 	require.NoError(t, err)
-	assert.Equal(t, tombstone, got)
+	assert.Equal(t, "no metadata", got)
 }
 
 func TestIsWebsite(t *testing.T) {

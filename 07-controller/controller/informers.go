@@ -87,7 +87,7 @@ func NewWebsiteInformer(client WebsitesGetter, resync time.Duration) WebsiteInfo
 func slim(object any) (any, error) {
 	meta, ok := object.(metav1.Object)
 	if !ok {
-		return object, nil // a tombstone
+		return object, nil // nothing that has metadata
 	}
 	// Of the managed fields only our own, by which we know what we applied.
 	meta.SetManagedFields(slices.DeleteFunc(meta.GetManagedFields(), func(entry metav1.ManagedFieldsEntry) bool {

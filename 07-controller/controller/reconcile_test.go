@@ -513,6 +513,14 @@ func TestReconcile(t *testing.T) {
 			},
 			fail: failures{mendDeployment: errInvalid}, want: []string{mendDeployment}, later: true,
 		},
+		"still forbidden, in other words: nothing to say, and again": {
+			cached: func(s *state) {
+				s.deployment.Spec.Template.Spec.Containers[0].Image = "x"
+				s.website.Status = statusOf(s.website, seen{claimed: true, deployment: s.deployment},
+					problemOf(fmt.Errorf(`apply the Deployment "blog": %w`, apierrors.NewForbidden(configMapsGR, "blog", errors.New("request 1")))))
+			},
+			fail: failures{mendDeployment: errForbidden}, want: []string{mendDeployment}, err: errForbidden,
+		},
 		"a pod is lost while something is in the way": {
 			cached: func(s *state) {
 				foreign(s.configMap)

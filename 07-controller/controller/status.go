@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -38,6 +39,17 @@ type problem struct {
 func (p *problem) Error() string { return p.reason + ": " + p.message }
 func (p *problem) Unwrap() error { return p.cause }
 
+// inOtherWords says whether a message is about the same request, which the server refused. What it says then may be new each
+// time: some webhooks put a number into it. If that were news, it would be written into the status, which is an event, which
+// brings the key back at once, for ever.
+func (p *problem) inOtherWords(message string) bool {
+	var refusal apierrors.APIStatus
+	if p == nil || !errors.As(p.cause, &refusal) {
+		return false
+	}
+	return strings.HasPrefix(message, strings.TrimSuffix(p.message, refusal.Status().Message))
+}
+
 // problemOf returns the problem in an error, or nil: then the error is none of the user's business, and trying again may help.
 func problemOf(err error) *problem {
 	var p *problem
@@ -61,6 +73,10 @@ func statusOf(website *v1alpha1.Website, seen seen, problem *problem) v1alpha1.W
 		value := metav1.ConditionFalse
 		if is {
 			value = metav1.ConditionTrue
+		}
+		if old := meta.FindStatusCondition(status.Conditions, condition); old != nil && old.Reason == reason &&
+			old.ObservedGeneration == website.Generation && problem.inOtherWords(old.Message) {
+			message = old.Message
 		}
 		meta.SetStatusCondition(&status.Conditions, metav1.Condition{
 			Type: condition, Status: value, Reason: reason, Message: cut(message, messageLimit), ObservedGeneration: website.Generation,
