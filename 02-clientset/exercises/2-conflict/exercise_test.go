@@ -168,7 +168,7 @@ func TestStep2Rival(t *testing.T) {
 			idea = ideaResult
 		case textOnly(err):
 			idea = ideaWrapped
-		case slices.Contains(s.requests, "PUT"):
+		case slices.Contains(s.requests, "PUT (version none)"):
 			idea = ideaVersion
 		case count(s.requests, "PUT") > 1 && count(s.requests, "GET") == 1:
 			idea = "you read once and wrote again and again: the same old resourceVersion conflicts for ever. Read inside of RetryOnConflict"
