@@ -75,7 +75,7 @@ events: 2 kinds, first /v1, Kind=Event
 -- a mapper that has grown old
 before:                 no matches for kind "Spoon" in group "dynamic.lab.example.com"
 the server has it now:  no matches for kind "Spoon" in group "dynamic.lab.example.com"
-after ResetWithContext: dynamic.lab.example.com/v1/spoons
+after the reset:        dynamic.lab.example.com/v1/spoons
 `},
 	"convert": {`-- from a type to a map
 kind "", data map[leaves:green]

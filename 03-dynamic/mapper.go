@@ -96,6 +96,6 @@ func grownOld(ctx context.Context, client dynamic.Interface, mapper meta.RESTMap
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "after ResetWithContext: %s\n", path(found.Resource))
+	fmt.Fprintf(out, "after the reset:        %s\n", path(found.Resource))
 	return nil
 }
