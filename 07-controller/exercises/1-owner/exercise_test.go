@@ -98,6 +98,7 @@ func TestStep1Kind(t *testing.T) {
 	check(t, "added: a child of the Kettle brown, of the same group", added(child("brown", owner("tea.example.com/v1", "Kettle", "brown", true))), "no key", ideaKind)
 	check(t, "added: a child of a Teapot of the group crockery.example.com", added(child("brown", owner("crockery.example.com/v1", "Teapot", "brown", true))), "no key", ideaGroup)
 	check(t, "added: a child of a Teapot of the group iced-tea.example.com", added(child("brown", owner("iced-tea.example.com/v1", "Teapot", "brown", true))), "no key", ideaGroup)
+	check(t, "added: a child of a Teapot of the group tea.example.community", added(child("brown", owner("tea.example.community/v1", "Teapot", "brown", true))), "no key", ideaGroup)
 	check(t, "added: a child whose owner reference says tea.example.com/v1beta1", added(child("brown", owner("tea.example.com/v1beta1", "Teapot", "brown", true))), "kitchen/brown", ideaVersion)
 	check(t, "added: a child of the ConfigMap brown, whose group is \"\"", added(child("brown", owner("v1", "ConfigMap", "brown", true))), "no key", ideaKind)
 	check(t, "added: a child of a Teapot, with another owner before it", added(child("brown", owner("v1", "Node", "n1", false), teapot("brown"))), "kitchen/brown", ideaController)

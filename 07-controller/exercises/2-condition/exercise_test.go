@@ -30,6 +30,7 @@ const (
 	ideaCache    = "the object in the cache is everybody's. meta.SetStatusCondition changes a condition in its place: give it a copy of the list (status := teapot.Status is none: both have the same array)"
 	ideaNothing  = "what is the same needs no request. What differs is an event for everybody who watches, and for you: it brings you back here. Whoever writes a new time at each look never comes to rest"
 	ideaHalf     = "with a status subresource, Update takes the spec and drops the status without an error; UpdateStatus takes the status only"
+	ideaNil      = "nothing went wrong: return nil. fmt.Errorf makes an error of nil, too"
 	ideaConflict = "what you read was old. Your caller tries again, quietly, if it can see that: with %w an error keeps what it is, with %v only its text"
 )
 
@@ -163,6 +164,9 @@ func TestStep2Report(t *testing.T) {
 			err := Report(t.Context(), s, cached, cups)
 			if s.updates > 0 {
 				labtest.Unexpected(t, what+": "+requests()+"; on the server is: "+show(s.teapot.Status, start), "UpdateStatus, and no Update", ideaHalf)
+			}
+			if err != nil && strings.Contains(err.Error(), "<nil>") {
+				idea = ideaNil
 			}
 			if err != nil || s.status != wanted {
 				labtest.Unexpected(t, fmt.Sprintf("%s: %s so far, error: %v", what, requests(), err), fmt.Sprintf("%d UpdateStatus so far, and no error", wanted), idea)

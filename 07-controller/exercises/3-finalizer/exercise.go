@@ -48,7 +48,7 @@ func (k *Keeper) Reconcile(ctx context.Context, order *corev1.ConfigMap) error {
 
 // keep sees to it that an order has its finalizer, and its line in the book.
 func (k *Keeper) keep(ctx context.Context, order *corev1.ConfigMap) error {
-	// TODO 1: which of the two comes first? Think of a process that dies in between. And what is there already needs no request
+	// TODO 1: which of the two comes first? Think of a process that dies in between. A finalizer that is there needs no request; the line is written each time
 	return k.Book.Write(ctx, line(order))
 }
 

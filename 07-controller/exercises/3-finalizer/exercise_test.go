@@ -28,8 +28,7 @@ func TestMain(m *testing.M) { labtest.Exercise(m) }
 const (
 	ideaFirst = "the finalizer comes first. With the line before it, an order that is deleted in between (or a process that dies there) leaves a line behind that nobody will ever erase"
 	ideaStop  = "no finalizer, no line: return the error, and all of it is tried again later"
-	ideaAgain = "reconcile runs again and again: what is there already needs no request"
-	ideaLine  = "a book may lose a line: an order that has its finalizer still needs its line. Writing it again is harmless"
+	ideaLine  = "a finalizer that is there needs no request. The line is written each time: a book may lose one, and an order that has its finalizer still needs its line"
 	ideaErase = "a finalizer is a promise: before it goes, what it stands for must be gone"
 	ideaNone  = "somebody was here before: you, perhaps, before your process died. What you wanted is so. With an error here, the order could never be deleted"
 	ideaOrder = "first clean up, then let go. The other way round, the order is gone, and with it what would bring you here to try again"
@@ -153,7 +152,7 @@ const (
 func TestStep1Keep(t *testing.T) {
 	w := start(t, order(other))
 	w.check(t, "a new order", order(other), nil, "set the finalizers ["+other+" "+Finalizer+"]; "+write, ideaFirst)
-	w.check(t, "an order that has its finalizer", order(other, Finalizer), nil, write, ideaAgain+". "+ideaLine)
+	w.check(t, "an order that has its finalizer", order(other, Finalizer), nil, write, ideaLine)
 	w.apiError = errConflict
 	w.check(t, "the finalizer could not be added", order(), errConflict, "set the finalizers ["+Finalizer+"], which failed", ideaStop)
 	w.bookError = errDown

@@ -35,6 +35,7 @@ const (
 	ideaUID    = "names are used again: a recipe that was deleted and made anew has the same name, and another UID. What an earlier one had, the garbage collector is about to delete"
 	ideaSilent = "what is as it should be needs no request: ExtractConfigMap says what you have applied, with today's values. (Compare before you add a precondition: it is never in what was applied)"
 	ideaDrift  = "a field that somebody else wrote is not in what you applied any more: that is how you find it"
+	ideaPage   = "step 4: the server refused, for your precondition is not met by the page that is in the cache: it is the UID of that one, `current`, and not the recipe's"
 	ideaOthers = "compare what you have applied, not the whole object: others may add what they like"
 	ideaSame   = "between the cache and your request, the object was deleted, and somebody else made one of this name. With its UID in the request, the server refuses"
 	ideaTooOld = "the object is still yours; somebody has only put a label on it. The UID says which object you mean; a resourceVersion says which version, and that is more than you have to know"
@@ -178,6 +179,9 @@ func (w *world) keeps(t *testing.T, when string, recipe *corev1.ConfigMap, expec
 	before := w.requests
 	err := w.Keep(t.Context(), recipe)
 	sent, got := w.requests-before, fmt.Sprint(w.page(t).Data)
+	if idea == ideaDrift && apierrors.IsConflict(err) { // the cache is not late here
+		idea = ideaPage
+	}
 	if sent != requests || got != data || !is(err) {
 		labtest.Unexpected(t, fmt.Sprintf("%s: Keep sends %d requests, error: %v; the page is %s then", when, sent, err, got),
 			fmt.Sprintf("%d requests, error: %s; %s", requests, expected, data), idea)

@@ -15,7 +15,7 @@ import (
 	coreclient "k8s.io/client-go/kubernetes/typed/core/v1"
 )
 
-// want: an order that has its finalizer still needs its line
+// want: The line is written each time
 
 // Finalizer keeps a deleted order until its line is out of the book. Others have finalizers of their own on it.
 const Finalizer = "tea.example.com/book"
