@@ -79,7 +79,7 @@ func events(ctx context.Context, client kubernetes.Interface, namespace string, 
 	}
 	factory.StartWithContext(ctx) // starts goroutines and returns
 
-	wait, enough := soon(ctx) // an informer that may not list tries for ever, and says nothing
+	wait, enough := soon(ctx) // an informer that may not list tries for ever, and only logs it
 	defer enough()
 	// The cache is synced when all that was there is in the store. The handler is synced when it has heard of all that:
 	// a moment later.
