@@ -9,6 +9,7 @@ import (
 )
 
 // want: when the work panicked these were called: work
+// want: without defer, a panic skips it
 
 // Queue is what the loop works with.
 type Queue = workqueue.TypedRateLimitingInterface[cache.ObjectName]
