@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"syscall"
@@ -17,11 +18,12 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
+	"k8s.io/klog/v2/textlogger"
 )
 
 // How long an informer waits before it tries again, whatever has gone wrong: 0.8 s, then twice as long, up to 30 s; each
 // wait is up to twice as long, at random. When two minutes have passed since it began to count, it begins anew.
-// Whoever sets a handler for errors hears of two of these six.
+// Whoever sets a handler for errors hears of two of these six; one of the others is logged without -v=4.
 func TestBackoff(t *testing.T) {
 	for _, c := range []struct {
 		what  string
@@ -29,17 +31,18 @@ func TestBackoff(t *testing.T) {
 		watch func() (watch.Interface, error)
 		lists int  // 0: as many as there are rounds
 		told  bool // the error handler hears of it
+		logs  bool // without -v=4
 	}{
-		{"nothing can be listed", errors.New("no"), nil, 0, true},
-		{"nobody answers a watch", nil, func() (watch.Interface, error) { return nil, syscall.ECONNREFUSED }, 1, false},
-		{"a watch is too busy", nil, func() (watch.Interface, error) { return nil, busy }, 1, false},
-		{"a watch is refused", nil, func() (watch.Interface, error) { return nil, down }, 0, true},
+		{"nothing can be listed", errors.New("no"), nil, 0, true, false},
+		{"nobody answers a watch", nil, func() (watch.Interface, error) { return nil, syscall.ECONNREFUSED }, 1, false, false},
+		{"a watch is too busy", nil, func() (watch.Interface, error) { return nil, busy }, 1, false, false},
+		{"a watch is refused", nil, func() (watch.Interface, error) { return nil, down }, 0, true, false},
 		{"a watch says that it is too late", nil, func() (watch.Interface, error) {
 			w := watch.NewFakeWithChanSize(1, false)
 			w.Error(&gone.ErrStatus)
 			return w, nil
-		}, 0, false},
-		{"a watch ends at once", nil, func() (watch.Interface, error) { return watch.NewEmptyWatch(), nil }, 0, false},
+		}, 0, false, false},
+		{"a watch ends at once", nil, func() (watch.Interface, error) { return watch.NewEmptyWatch(), nil }, 0, false, true},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -65,7 +68,9 @@ func TestBackoff(t *testing.T) {
 				informer := cache.NewSharedIndexInformerWithOptions(cache.ToListWatcherWithWatchListSemantics(source, fake.NewClientset()),
 					&corev1.Pod{}, cache.SharedIndexInformerOptions{})
 				require.NoError(t, informer.SetWatchErrorHandlerWithContext(func(context.Context, *cache.Reflector, error) { told++ }))
-				ctx, cancel := context.WithTimeout(klog.NewContext(t.Context(), klog.Logger{}), time.Hour) // of the bubble's clock
+				var log bytes.Buffer
+				ctx := klog.NewContext(t.Context(), textlogger.NewLogger(textlogger.NewConfig(textlogger.Output(&log))))
+				ctx, cancel := context.WithTimeout(ctx, time.Hour) // of the bubble's clock
 				defer cancel()
 				informer.RunWithContext(ctx)
 
@@ -75,6 +80,7 @@ func TestBackoff(t *testing.T) {
 				}
 				assert.Equal(t, c.lists, lists)
 				assert.Equal(t, c.told, told > 0)
+				assert.Equal(t, c.logs, log.Len() > 0, log.String())
 				longest, anew := false, 0
 				wait, counting := 800*time.Millisecond, time.Duration(0)
 				for i, at := range rounds[:len(rounds)-1] {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -36,6 +37,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	fcache "k8s.io/client-go/tools/cache/testing"
 	"k8s.io/klog/v2"
+	"k8s.io/klog/v2/textlogger"
 
 	"client-go-lab/internal/chapter"
 )
@@ -369,17 +371,20 @@ func TestShutdownOnlyWaits(t *testing.T) {
 	})
 }
 
-// An informer that may not list tries for ever. A step does not wait as long, and says what to look for.
+// An informer that may not list tries for ever, and logs why. A step does not wait as long, and says what to look for.
 func TestNotSyncedIsSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := fake.NewClientset()
 		client.PrependReactor("list", "pods", func(clienttesting.Action) (bool, kruntime.Object, error) {
 			return true, nil, apierrors.NewForbidden(corev1.Resource("pods"), "", errors.New("no"))
 		})
-		ctx := klog.NewContext(t.Context(), klog.Logger{})
+		var log bytes.Buffer // the informer is stopped when it is read
+		ctx := klog.NewContext(t.Context(), textlogger.NewLogger(textlogger.NewConfig(textlogger.Output(&log))))
 		err := events(ctx, client, labNamespace, t.Output())
 		assert.ErrorIs(t, err, errNotSynced)
 		assert.ErrorContains(t, err, "wait for the first list of pods: failed to sync all caches: *v1.Pod: nothing in 30 s")
+		assert.Contains(t, log.String(), `"Failed to watch" err="`)
+		assert.Contains(t, log.String(), "pods is forbidden: no")
 	})
 }
 

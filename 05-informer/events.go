@@ -79,7 +79,7 @@ func events(ctx context.Context, client kubernetes.Interface, namespace string, 
 	}
 	factory.StartWithContext(ctx) // starts goroutines and returns
 
-	wait, enough := soon(ctx) // an informer that may not list tries for ever, and says nothing
+	wait, enough := soon(ctx) // an informer that may not list tries for ever, and only logs it
 	defer enough()
 	// The cache is synced when all that was there is in the store. The handler is synced when it has heard of all that:
 	// a moment later.
@@ -89,14 +89,14 @@ func events(ctx context.Context, client kubernetes.Interface, namespace string, 
 	if !cache.WaitFor(wait, "", handler.HasSyncedChecker()) {
 		return fmt.Errorf("wait for the handler to hear of it: %w", context.Cause(wait))
 	}
+	if err := feed.print(out, 1); err != nil { // it has been said already: the handler is synced
+		return err
+	}
 	kettle, err := pods.Lister().Pods(namespace).Get("kettle") // from memory: no request
 	if err != nil {
 		return fmt.Errorf("get the pod kettle from the cache: %w", err)
 	}
 	fmt.Fprintf(out, "synced: the cache has %s\n", cache.MetaObjectToName(kettle))
-	if err := feed.print(out, 1); err != nil {
-		return err
-	}
 
 	for _, change := range []struct {
 		do     func() error

@@ -4,8 +4,8 @@ import "client-go-lab/internal/chaptertest"
 
 // expected is what each step prints, on the fake API and on a real one alike; see chaptertest.Expected.
 var expected = chaptertest.Expected{
-	"events": {`synced: the cache has client-go-lab/kettle
-add     client-go-lab/kettle (was there)
+	"events": {`add     client-go-lab/kettle (was there)
+synced: the cache has client-go-lab/kettle
 add     client-go-lab/teapot (new)
 update  client-go-lab/teapot: colour "" -> "blue"
 update  client-go-lab/teapot: deletionTimestamp is set

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// errNotSynced says what may be wrong. The informer itself says nothing: it tries for ever.
+// errNotSynced says what may be wrong. The informer itself tries for ever, and only logs why: here to a logger
+// that is silent, see main.go.
 var errNotSynced = errors.New("nothing in 30 s: does the server answer, is the kind there, and may you list and watch it? (kubectl auth can-i watch pods)")
 
 // soon limits a wait for caches and handlers.

@@ -30,6 +30,7 @@ func contents() chapter.Chapter {
 	return chapter.Chapter{
 		Dir:   "05-informer",
 		Title: "Chapter 05, informers: a local copy of what the API server has, that stays right.",
+		Reads: "events -follow", // the others write, in the lab's namespace
 		Steps: []chapter.Step{
 			{
 				Name: "events", Summary: "adds, updates and deletes of pods, as they happen",

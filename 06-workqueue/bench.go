@@ -234,9 +234,6 @@ func (b *bench) step(ctx context.Context) error {
 		<-b.added
 	}
 	b.clock.Step(b.unit)
-	if b.queue.ShuttingDown() { // and what waits then, waits in vain
-		clear(b.pending)
-	}
 	due := map[string]bool{}
 	for key, at := range b.pending {
 		if !at.After(b.clock.Now()) {
@@ -263,6 +260,9 @@ func (b *bench) draw(column int) error {
 	in, err := peek(b.typed)
 	if err != nil {
 		return err
+	}
+	if b.queue.ShuttingDown() { // and what waits then, waits in vain
+		clear(b.pending)
 	}
 	signs := map[string]byte{}
 	for key := range b.pending {

@@ -144,7 +144,7 @@ old-5  qqqqqqqq#o
 -- ShutDown at 15 ms: what was queued is still done, what was delayed is not, and nothing new comes in
        |0s       |50ms     |100ms
 eggs   qqqq###o
-soup   ....
+soup   ...
 tea    ##!oqqqqqqqq###o
 toast  qqqqqqqq###x
 -- ShutDownWithDrain waits for what is at a worker, not for what is in the queue

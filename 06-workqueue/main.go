@@ -26,8 +26,9 @@ func main() {
 
 func contents() chapter.Chapter {
 	return chapter.Chapter{
-		Dir:   "06-workqueue",
-		Title: "Chapter 06, workqueue: from events to work.",
+		Dir:         "06-workqueue",
+		Title:       "Chapter 06, workqueue: from events to work.",
+		NoNamespace: true, // the one step that needs a cluster writes, in the lab's namespace
 		Steps: []chapter.Step{
 			{Name: "timeline", Summary: "an informer, a queue and three workers: what happens to each key", Run: writes(timeline)},
 			{Name: "dedup", Summary: "the three sets inside, and why a key is never at two workers (no cluster needed)", Run: offline(dedup)},

@@ -39,7 +39,7 @@ func timeline(ctx context.Context, client kubernetes.Interface, namespace string
 		trace:  newTrace(),
 	}
 	var workers sync.WaitGroup
-	// The last defer runs first: nothing new comes in, then nothing new is handed out, then whoever still works is waited for.
+	// The last defer runs first: the informer ends, then the queue takes nothing more, then the workers finish what is in it.
 	defer workers.Wait()
 	defer k.queue.ShutDown()
 	stop, err := k.listen(ctx, client, namespace)

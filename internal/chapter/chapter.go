@@ -53,7 +53,8 @@ type Chapter struct {
 	Flags func(*flag.FlagSet) // registers flags that every step understands; may be nil
 	Steps []Step
 
-	NoNamespace bool // no step looks at -n: it is understood, but the menu does not show it
+	NoNamespace bool   // no step looks at -n: it is understood, but the menu does not show it
+	Reads       string // what the menu's example of -n runs; default the first step
 }
 
 // Main runs what args (without the program's name) ask for: a step by name, "all", the main step, or the menu for -h.
@@ -316,7 +317,7 @@ Examples:
 		fmt.Fprintf(out, "  %s %s\n", run, c.Steps[1].Name)
 	}
 	if !c.NoNamespace {
-		fmt.Fprintf(out, "  %s -n kube-system %s\n", run, c.Steps[0].Name)
+		fmt.Fprintf(out, "  %s -n kube-system %s\n", run, cmp.Or(c.Reads, c.Steps[0].Name))
 	}
 	fmt.Fprintf(out, "  %s all -context kind-kind\n", run)
 }

@@ -124,6 +124,12 @@ func TestHelp(t *testing.T) {
 	assert.Contains(t, plain.String(), "the context's namespace\n\nSteps that write")
 	assert.Contains(t, plain.String(), "\n  go run ./00-sample -n kube-system one\n")
 
+	var other bytes.Buffer
+	writesFirst := sample(nil)
+	writesFirst.Reads = "two -follow"
+	assert.Zero(t, writesFirst.Main(t.Context(), []string{"-h"}, &other, &stderr))
+	assert.Contains(t, other.String(), "\n  go run ./00-sample -n kube-system two -follow\n")
+
 	var hidden bytes.Buffer
 	noNamespace := sample(nil)
 	noNamespace.NoNamespace = true

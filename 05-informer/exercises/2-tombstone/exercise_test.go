@@ -100,7 +100,7 @@ func TestStep2Left(t *testing.T) {
 		g.Saw(pod("cup", "shelf"))
 		g.left(key)
 		g.left(key)
-	}), "shop/cup has left shelf", "forget what is gone: else your map grows for ever, and tells old news")
+	}), "shop/cup has left shelf", "forget what is gone: else your map grows for ever, and tells old news; and a pod that is not in the map is no news")
 	check(t, said(func(tell func(string)) {
 		g := &Guests{Tell: tell}
 		g.Saw(pod("cup", "")) // the scheduler has not found a node yet
@@ -108,6 +108,14 @@ func TestStep2Left(t *testing.T) {
 		g.Saw(pod("cup", "shelf"))
 		g.left(key)
 	}), "shop/cup has left shelf", "a pod that was on no node has left none: that is no news")
+	check(t, said(func(tell func(string)) {
+		g := &Guests{Tell: tell}
+		g.Saw(pod("cup", ""))
+		g.left(key)
+		if len(g.node) > 0 {
+			tell("the map still has it")
+		}
+	}), "nothing", "forget a pod that was on no node, too: else your map grows for ever")
 	check(t, said(func(tell func(string)) {
 		(&Guests{Tell: tell}).left(key)
 	}), "nothing", "a delete need not be of something that the handler was told of")

@@ -25,7 +25,9 @@ func (g *Guests) Saw(pod *corev1.Pod) {
 // Handler is for an informer's AddEventHandler.
 func (g *Guests) Handler() cache.ResourceEventHandlerFuncs {
 	return cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(obj any) { g.Saw(obj.(*corev1.Pod)) },
+		AddFunc: func(obj any) { g.Saw(obj.(*corev1.Pod)) },
+		// A pod made anew under the same name comes here as one update; the old one's leaving is not told. Compare UIDs if
+		// you need it.
 		UpdateFunc: func(_, obj any) { g.Saw(obj.(*corev1.Pod)) },
 		DeleteFunc: func(obj any) {
 			if key, err := keyOf(obj); err == nil { // else it is nothing that an informer calls a DeleteFunc with

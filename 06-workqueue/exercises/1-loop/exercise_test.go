@@ -18,11 +18,15 @@ func TestMain(m *testing.M) { labtest.Exercise(m) }
 
 const (
 	ideaDone   = "a key belongs to its worker from Get to Done. Without Done it is at a worker for ever, and every later Add of it is kept back"
+	ideaDefer  = "Done before the work gives the key to a second worker; without defer, a panic skips it"
 	ideaRetry  = "Add is for news. After a failure AddRateLimited asks the limiter how long the key should wait"
 	ideaForget = "Forget ends the counting of failures: without it, a failure next week is treated as the sixth in a row"
 )
 
-var tea = cache.ObjectName{Namespace: "kitchen", Name: "tea"}
+var (
+	tea     = cache.ObjectName{Namespace: "kitchen", Name: "tea"}
+	errFire = errors.New("fire") // as an outcome: the work panics with it
+)
 
 // recorder is a queue that writes down what is called.
 type recorder struct {
@@ -52,13 +56,25 @@ func (r *recorder) Forget(key cache.ObjectName) {
 }
 
 // process lets the loop work on one key, with this outcome, and returns what it has called.
-func process(t *testing.T, outcome error) []string {
+func process(t *testing.T, outcome error) (calls []string) {
 	t.Helper()
 	queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[cache.ObjectName]())
 	defer queue.ShutDown()
 	queue.Add(tea)
 	r := &recorder{Queue: queue}
-	if !ProcessNext(t.Context(), r, func(context.Context, cache.ObjectName) error { return outcome }) {
+	defer func() {
+		if caught := recover(); caught != nil && caught != error(errFire) {
+			panic(caught)
+		}
+		calls = r.calls
+	}()
+	if !ProcessNext(t.Context(), r, func(context.Context, cache.ObjectName) error {
+		r.calls = append(r.calls, "work")
+		if outcome == errFire {
+			panic(outcome)
+		}
+		return outcome
+	}) {
 		t.Fatal("ProcessNext says that there is no next key, though the queue was not shut down")
 	}
 	return r.calls
@@ -82,8 +98,12 @@ func count(calls []string, name string) int {
 func TestStep1Done(t *testing.T) {
 	calls := process(t, nil)
 	check(t, count(calls, "Done") == 1, "after a success", calls, "Done, once", ideaDone)
+	check(t, calls[len(calls)-1] == "Done", "after a success", calls, "Done last", ideaDefer)
 	calls = process(t, errors.New("burnt"))
 	check(t, count(calls, "Done") == 1, "after a failure", calls, "Done, once, after a failure, too", ideaDone)
+	check(t, calls[len(calls)-1] == "Done", "after a failure", calls, "Done last", ideaDefer)
+	calls = process(t, errFire)
+	check(t, count(calls, "Done") == 1, "when the work panicked", calls, "Done, once, all the same", ideaDefer)
 
 	queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[cache.ObjectName]())
 	queue.ShutDown()

@@ -16,6 +16,7 @@ func TestMain(m *testing.M) { labtest.Exercise(m) }
 const (
 	ideaTombstone = "when a deletion was missed, the handler gets a cache.DeletedFinalStateUnknown: its Key is right, its Obj is old"
 	ideaParse     = `the text of a key is "namespace/name", or "name" for what has no namespace; anything else is an error`
+	ideaNil       = "GetControllerOf is nil if there is no controller"
 	ideaOwner     = "an object may have many owners and one controller: only that one is to be woken, if it is of our kind; it lives in the object's namespace"
 )
 
@@ -59,7 +60,14 @@ func TestStep3OfOwner(t *testing.T) {
 		"a controller of another kind":      {[]metav1.OwnerReference{owner("apps/v1", "StatefulSet", "tea", true)}, ""},
 		"a Deployment of another API group": {[]metav1.OwnerReference{owner("toys.example/v1", "Deployment", "tea", true)}, ""},
 	} {
-		got, ok := OfOwner(replicaSet(c.owners...))
+		got, ok := func() (cache.ObjectName, bool) {
+			defer func() {
+				if r := recover(); r != nil {
+					labtest.Unexpected(t, fmt.Sprintf("with %s: panic: %v", what, r), "no panic", ideaNil)
+				}
+			}()
+			return OfOwner(replicaSet(c.owners...))
+		}()
 		if ok != (c.want != "") || ok && got.String() != c.want {
 			expected := fmt.Sprintf("%q, true", c.want)
 			if c.want == "" {
