@@ -77,9 +77,7 @@ func (c cluster) requireClean(t *testing.T) {
 // kubectl runs the real kubectl, which is linked into the localcluster binary.
 func (c cluster) kubectl(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	binary := os.Getenv("LAB_TEST_BINARY")
-	require.NotEmpty(t, binary, "LAB_TEST_BINARY: the localcluster binary, which has kubectl in it; go run ./lab test sets it")
-	cmd := exec.CommandContext(t.Context(), binary, append([]string{"kubectl", "--kubeconfig", c.kubeconfig, "--cache-dir", t.TempDir()}, args...)...)
+	cmd := exec.CommandContext(t.Context(), labtest.Binary(t), append([]string{"kubectl", "--kubeconfig", c.kubeconfig, "--cache-dir", t.TempDir()}, args...)...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {

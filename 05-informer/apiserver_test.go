@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -39,23 +38,8 @@ type ownCluster struct {
 
 func startOwnCluster(t *testing.T) *ownCluster {
 	t.Helper()
-	labtest.Kubeconfig(t) // skips where no real API server is asked for
-	binary := os.Getenv("LAB_TEST_BINARY")
-	require.NotEmpty(t, binary, "LAB_TEST_BINARY has to name the localcluster executable: go run ./lab test sets it")
-	state, err := os.MkdirTemp("", "ch05-") // a short path: it will have sockets in it
-	require.NoError(t, err)
-	run := func(ctx context.Context, args ...string) {
-		cmd := exec.CommandContext(ctx, binary, args...)
-		cmd.Env = append(os.Environ(), "LAB_STATE="+filepath.Join(state, "c"))
-		output, err := cmd.CombinedOutput()
-		require.NoError(t, err, string(output))
-	}
-	t.Cleanup(func() {
-		run(context.WithoutCancel(t.Context()), "down")
-		require.NoError(t, os.RemoveAll(state))
-	})
-	run(t.Context(), "up", "--merge-kubeconfig=false", "--seed=false")
-	c := &ownCluster{t: t, state: filepath.Join(state, "c")}
+	c := &ownCluster{t: t, state: labtest.OwnCluster(t)}
+	var err error
 	c.config, err = clientcmd.BuildConfigFromFlags("", filepath.Join(c.state, "admin.conf"))
 	require.NoError(t, err)
 	return c

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -168,23 +166,7 @@ func benchmark(b *testing.B, n, qps int) {
 // throwAwayWorld starts an embedded cluster for one benchmark: to remove thousands of objects takes longer than to make them.
 func throwAwayWorld(b *testing.B) *world {
 	b.Helper()
-	labtest.Kubeconfig(b) // skips where no real API server is asked for
-	binary := os.Getenv("LAB_TEST_BINARY")
-	require.NotEmpty(b, binary, "LAB_TEST_BINARY has to name the localcluster executable: go run ./lab bench sets it")
-	state, err := os.MkdirTemp("", "ch07-") // a short path: it will have sockets in it
-	require.NoError(b, err)
-	lab := func(args ...string) {
-		cmd := exec.Command(binary, args...)
-		cmd.Env = append(os.Environ(), "LAB_STATE="+filepath.Join(state, "c"))
-		output, err := cmd.CombinedOutput()
-		require.NoError(b, err, string(output))
-	}
-	b.Cleanup(func() {
-		lab("down")
-		require.NoError(b, os.RemoveAll(state))
-	})
-	lab("up", "--merge-kubeconfig=false", "--seed=false")
-	admin, err := clientcmd.BuildConfigFromFlags("", filepath.Join(state, "c", "admin.conf"))
+	admin, err := clientcmd.BuildConfigFromFlags("", filepath.Join(labtest.OwnCluster(b), "admin.conf"))
 	require.NoError(b, err)
 	w := &world{}
 	w.prepare(b, admin)

@@ -38,9 +38,10 @@ import (
 // What goes wrong around a controller, one test each. However it went wrong, in the end all Websites are as specified, and
 // nothing is there that belongs to none of them. Each of these tests was seen to fail without what protects the controller:
 // the table is in README.md. The faults of the API
-// server itself are in serverfaults_test.go.
+// server itself, on another cluster and at the same time, are in serverfaults_test.go.
 
 func TestFaultsOnCluster(t *testing.T) {
+	t.Parallel()
 	w := labWorld(t)
 	for _, fault := range []struct {
 		name string

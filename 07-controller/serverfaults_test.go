@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -25,7 +24,8 @@ import (
 // Faults of the API server and its database. They have a cluster of their own, which they may break.
 
 func TestServerFaultsOnCluster(t *testing.T) {
-	cluster := startOwnCluster(t)
+	t.Parallel()
+	cluster := &ownCluster{state: labtest.OwnCluster(t)}
 	config, err := clientcmd.BuildConfigFromFlags("", filepath.Join(cluster.state, "admin.conf"))
 	require.NoError(t, err)
 	w := newWorld(t, config)
@@ -114,28 +114,6 @@ func watchesCut(w *world, cluster *ownCluster) {
 // ownCluster is an embedded cluster for one test, which may break it.
 type ownCluster struct {
 	state string
-}
-
-func startOwnCluster(t *testing.T) *ownCluster {
-	t.Helper()
-	labtest.Kubeconfig(t) // skips where no real API server is asked for
-	binary := os.Getenv("LAB_TEST_BINARY")
-	require.NotEmpty(t, binary, "LAB_TEST_BINARY has to name the localcluster executable: go run ./lab test sets it")
-	dir, err := os.MkdirTemp("", "ch07-") // a short path: it will have sockets in it
-	require.NoError(t, err)
-	c := &ownCluster{state: filepath.Join(dir, "c")}
-	run := func(ctx context.Context, args ...string) {
-		cmd := exec.CommandContext(ctx, binary, args...)
-		cmd.Env = append(os.Environ(), "LAB_STATE="+c.state)
-		output, err := cmd.CombinedOutput()
-		require.NoError(t, err, string(output))
-	}
-	t.Cleanup(func() {
-		run(context.WithoutCancel(t.Context()), "down")
-		require.NoError(t, os.RemoveAll(dir))
-	})
-	run(t.Context(), "up", "--merge-kubeconfig=false", "--seed=false")
-	return c
 }
 
 // pid returns a component's process; 0 is none.

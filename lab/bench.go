@@ -118,7 +118,7 @@ func (a *app) bench(ctx context.Context, todo []benchmark, runs int, markdown bo
 	defer func() { err = errors.Join(err, throwAway.downAll(context.WithoutCancel(ctx), tmp)) }()
 	caches := filepath.Join(tmp, "Library", "Caches") // macOS looks there
 	env := append(a.homeEnv(ctx, tmp), "XDG_CACHE_HOME="+caches, "LAB_STATE="+throwAway.state,
-		"LAB_TEST_KUBECONFIG="+throwAway.kubeconfig(), "LAB_TEST_BINARY="+bin, "LAB_TEST_STATE="+throwAway.state)
+		"LAB_TEST_KUBECONFIG="+throwAway.kubeconfig(), "LAB_TEST_BINARY="+bin)
 	if _, err := shell(ctx, a.root, env, fmt.Sprintf("mkdir -p '%[1]s' '%[2]s' && cp -R [!.]* '%[1]s' && ln -s '%[3]s' '%[2]s'",
 		throwAway.root, filepath.Join(caches, "client-go-lab"), filepath.Join(a.cache, "bin"))); err != nil {
 		return err

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -49,23 +51,17 @@ func (a *app) docsArgs(binary string) []string {
 	return []string{"run", "-C", "tools", "./docs", "--root", a.root, "--binary", binary}
 }
 
-// docs is the part of `lab test` that checks the documents, after the checker's own tests.
-func (t *testRun) docs(ctx context.Context) {
+// docs is the part of `lab test` that checks the documents, after the checker's own tests. readmes is what startREADMEs
+// returned.
+func (t *testRun) docs(ctx context.Context, readmes *background) {
 	t.goTest(ctx, "go test tools", filepath.Join(t.root, "tools"), t.env, nil, "./...")
 	if t.run != "" {
 		t.notRun = append(t.notRun, "READMEs: leave out --run")
 		return
 	}
 	var counts string
-	t.check(ctx, "READMEs", func(ctx context.Context) (string, error) {
-		if !t.cluster {
-			return "", errors.New("the cluster does not start, see above")
-		}
-		binary, err := t.binary(ctx)
-		if err != nil {
-			return "", err
-		}
-		out, err := t.tool(ctx, t.root, nil, t.goCmd, t.docsArgs(binary)...)
+	t.checkSince(ctx, "READMEs", readmes.began, func(context.Context) (string, error) {
+		out, err := readmes.wait()
 		for line := range strings.Lines(out) {
 			line = strings.TrimSpace(line)
 			if reason, found := strings.CutPrefix(line, "not run: "); found {
@@ -79,4 +75,34 @@ func (t *testRun) docs(ctx context.Context) {
 	if counts != "" {
 		fmt.Fprintln(t.out, "     ", counts)
 	}
+}
+
+// startREADMEs begins to check the documents. Their commands have a cluster of their own, and mostly wait, so that other
+// checks can run meanwhile.
+func (t *testRun) startREADMEs(ctx context.Context) *background {
+	return inBackground(func() (string, error) {
+		switch {
+		case t.run != "":
+			return "", nil
+		case !t.cluster:
+			return "", errors.New("the cluster does not start, see above")
+		}
+		binary, err := t.binary(ctx)
+		if err != nil {
+			return "", err
+		}
+		return t.tool(ctx, t.root, nil, t.goCmd, t.docsArgs(binary)...)
+	})
+}
+
+// background is a check that runs beside others.
+type background struct {
+	began time.Time
+	wait  func() (output string, err error) // waits until it has ended
+}
+
+func inBackground(f func() (string, error)) *background {
+	run := sync.OnceValues(f)
+	go run()
+	return &background{time.Now(), run}
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -62,13 +63,12 @@ func (a *app) test(ctx context.Context, o testOptions) (err error) {
 		t.check(ctx, "staticcheck localcluster", t.goTool(light, nil, "tool", "-modfile=../tools/go.mod", "staticcheck", lightPackages))
 		t.check(ctx, "shellcheck", t.shellcheck)
 		t.check(ctx, "shfmt", t.goTool(a.root, nil, "tool", "-modfile=tools/go.mod", "shfmt", "-d", "-i", "2", "-ci", "."))
-		// Compiles every package and its tests, and links nothing. Files of ours differ by system, none by processor.
-		t.check(ctx, "compile for darwin/arm64", t.goTool(a.root, append(compileEnv(), "GOOS=darwin", "GOARCH=arm64", "CGO_ENABLED=0"), "list", "-export", "-test", "-f", "{{with .Error}}{{.}}{{end}}", "./..."))
+		// Files of ours differ by system, none by processor.
+		t.check(ctx, "types for darwin", t.goTool(filepath.Join(t.root, "tools"), nil, "run", "./typecheck", "darwin/arm64", t.root, light))
 	} else {
-		t.notRun = append(t.notRun, "gofmt, generated files, vet, staticcheck, shellcheck, shfmt, cross builds: leave out --run")
+		t.notRun = append(t.notRun, "gofmt, generated files, vet, staticcheck, shellcheck, shfmt, types for darwin: leave out --run")
 	}
 	t.testOnCluster(ctx, tmp, light)
-	t.docs(ctx)
 	if o.run != "" && !t.anyTest && ctx.Err() == nil {
 		t.failed++
 		fmt.Fprintln(a.out, "FAIL  no test matches", o.run)
@@ -96,25 +96,35 @@ func (a *app) homeEnv(ctx context.Context, dir string) []string {
 	return env
 }
 
-// testOnCluster starts the cluster in tmp, runs the Go tests and takes it down again, whatever happens.
+// testOnCluster starts clusters in tmp, runs what needs them and takes the clusters down again, whatever happens.
 func (t *testRun) testOnCluster(ctx context.Context, tmp, light string) {
-	throwAway := *t.app
-	throwAway.state = filepath.Join(tmp, "s")
+	clusters := []app{*t.app, *t.app} // one test has a cluster to itself: with a second one fewer wait
+	if t.run != "" {
+		clusters = clusters[:1]
+	}
+	for i := range clusters {
+		clusters[i].state = filepath.Join(tmp, fmt.Sprint("s", i))
+	}
+	var kubeconfigs []string
 	env := t.env
-	t.check(ctx, "cluster up", func(ctx context.Context) (string, error) {
+	t.check(ctx, "clusters up", func(ctx context.Context) (string, error) {
 		bin, err := t.binary(ctx)
 		if err != nil {
 			return "", err
 		}
-		err = throwAway.clusterCommand(ctx, bin, t.err, "up", "--merge-kubeconfig=false")
-		if t.cluster = err == nil; t.cluster {
-			env = append(env, "LAB_TEST_KUBECONFIG="+throwAway.kubeconfig(), "LAB_TEST_BINARY="+bin, "LAB_TEST_STATE="+throwAway.state)
+		for _, one := range clusters {
+			if err := one.clusterCommand(ctx, bin, t.err, "up", "--merge-kubeconfig=false"); err != nil {
+				return "", err
+			}
+			kubeconfigs = append(kubeconfigs, one.kubeconfig())
 		}
-		return "", err
+		t.cluster = true
+		env = append(env, "LAB_TEST_BINARY="+bin, kubeconfigForTests+"="+kubeconfigs[0])
+		return "", nil
 	})
-	if !throwAway.neverStarted() { // not even half
-		defer t.check(context.WithoutCancel(ctx), "cluster down", func(ctx context.Context) (string, error) {
-			return "", throwAway.downAll(ctx, tmp)
+	if !clusters[0].neverStarted() { // not even half
+		defer t.check(context.WithoutCancel(ctx), "clusters down", func(ctx context.Context) (string, error) {
+			return "", t.downAll(ctx, tmp)
 		})
 	}
 	race := []string{"-race"}
@@ -126,9 +136,13 @@ func (t *testRun) testOnCluster(ctx context.Context, tmp, light string) {
 		race = nil
 		t.notRun = append(t.notRun, "the race detector: it needs a C compiler; "+getCompiler)
 	}
-	t.goTest(ctx, "go test", t.root, env, race, "./...")
+	all := kubeconfigForTests + "=" + strings.Join(kubeconfigs, string(filepath.ListSeparator))
+	t.goTest(ctx, "go test", t.root, append(slices.Clone(env), all), race, "./...")
+	readmes := t.startREADMEs(ctx)
+	defer readmes.wait()
 	t.testExercises(ctx, env)
 	t.goTest(ctx, "go test localcluster", light, env, race, lightPackages)
+	t.docs(ctx, readmes)
 }
 
 // downAll takes down the throw-away cluster and those of tests that ended before they could do it themselves.
@@ -157,10 +171,14 @@ func shortTemp() string {
 
 // check runs one check and prints its line. f returns what to print when it fails.
 func (t *testRun) check(ctx context.Context, name string, f func(context.Context) (output string, err error)) {
+	t.checkSince(ctx, name, time.Now(), f)
+}
+
+// checkSince is check for what began earlier.
+func (t *testRun) checkSince(ctx context.Context, name string, start time.Time, f func(context.Context) (output string, err error)) {
 	if ctx.Err() != nil {
 		return
 	}
-	start := time.Now()
 	output, err := t.watched(ctx, name, f)
 	var missing errNotRun
 	switch {
@@ -185,7 +203,7 @@ func (t *testRun) result(what, name string, start time.Time, counts string) {
 
 // watched runs f and shows that it still does.
 func (t *testRun) watched(ctx context.Context, name string, f func(context.Context) (string, error)) (string, error) {
-	if p := newProgress(t.err); name != "cluster up" { // the build has a progress line of its own
+	if p := newProgress(t.err); name != "clusters up" { // the build has a progress line of its own
 		p.set("%s", name)
 		defer p.every(time.Minute)()
 	}
@@ -273,7 +291,7 @@ func (t *testRun) generated(ctx context.Context) (string, error) {
 }
 
 func (t *testRun) shellcheck(ctx context.Context) (string, error) {
-	files, err := t.files(ctx, "*.sh", ".ci/run")
+	files, err := t.files(ctx, "*.sh", ".ci/*")
 	if err != nil {
 		return "", err
 	}
@@ -286,12 +304,16 @@ func (t *testRun) shellcheck(ctx context.Context) (string, error) {
 	return t.tool(ctx, t.root, nil, "shellcheck", files...)
 }
 
+// packagesAtOnce is how many packages' tests run side by side: on a small machine more than go's own choice, because they
+// mostly wait for a cluster, or to have one.
+func packagesAtOnce() int { return max(6, runtime.NumCPU()) }
+
 // goTest runs the tests of one module, prints what failed and counts the tests.
 func (t *testRun) goTest(ctx context.Context, name, dir string, env, race []string, packages string) {
 	if ctx.Err() != nil {
 		return
 	}
-	args := append([]string{"test", "-json", "-shuffle=on", "-timeout=30m"}, race...)
+	args := append([]string{"test", "-json", "-shuffle=on", "-timeout=30m", fmt.Sprint("-p=", packagesAtOnce())}, race...)
 	if t.run != "" {
 		args = append(args, "-run", t.run)
 	}

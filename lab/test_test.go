@@ -110,14 +110,15 @@ func TestTestCommand(t *testing.T) {
 	code, stdout, stderr := l.run("test")
 	require.Zero(t, code, stdout+stderr)
 	passed, failed, skipped := counts(t, stdout)
-	assert.GreaterOrEqual(t, passed, 8, "vet twice, staticcheck, another system, cluster up and down, a test in each of two modules")
+	assert.GreaterOrEqual(t, passed, 8, "vet twice, staticcheck, another system, clusters up and down, a test in each of two modules")
 	assert.Zero(t, failed)
 	assert.Equal(t, 2, skipped, "without git, no gofmt and no shellcheck")
 	assert.Contains(t, stdout, "the race detector: it needs a C compiler")
 	assert.Contains(t, l.log(), "localcluster up --merge-kubeconfig=false\n")
-	assert.Regexp(t, `(?m)^down /tmp/lab-test-\d+/s$`, l.log())
+	assert.Regexp(t, `(?m)^down /tmp/lab-test-\d+/s0$`, l.log())
+	assert.Regexp(t, `(?m)^down /tmp/lab-test-\d+/s1$`, l.log())
 	assert.Regexp(t, `(?m)^down /tmp/lab-test-\d+/TestX/001/state$`, l.log(), "a cluster that a killed test left")
-	assert.Equal(t, 2, strings.Count(l.log(), "localcluster down\n"))
+	assert.Equal(t, 3, strings.Count(l.log(), "localcluster down\n"))
 
 	after, err := os.ReadFile(l.cache("cluster", "cluster.json"))
 	require.NoError(t, err)
@@ -125,7 +126,9 @@ func TestTestCommand(t *testing.T) {
 	assert.FileExists(t, l.cache("cluster", "running"))
 	homes := regexp.MustCompile(`(?m)^test env HOME=(/tmp/lab-test-\d+) LAB_STATE=/tmp/lab-test-\d+/other LAB_TEST_KUBECONFIG=(.*)$`).FindAllStringSubmatch(l.log(), -1)
 	assert.Len(t, homes, strings.Count(l.log(), "test env "), "no test sees the learner's home")
-	assert.Equal(t, homes[0][1]+"/s/admin.conf", homes[0][2])
+	kubeconfig := homes[0][1] + "/s0/admin.conf"
+	assert.Equal(t, kubeconfig+":"+homes[0][1]+"/s1/admin.conf", homes[0][2], "a chapter's tests take a cluster that nobody has")
+	assert.Equal(t, kubeconfig, homes[1][2], "those of localcluster know of one")
 	assert.NoDirExists(t, homes[0][1], "nothing is left behind")
 }
 
@@ -134,7 +137,7 @@ func TestTestCommandFails(t *testing.T) {
 		"a failing test":   {"FAKE_TESTS=" + `{"Action":"fail","Package":"p","Test":"TestX"}` + "\n", "--- p TestX"},
 		"no test at all":   {"FAKE_TESTS=", "found no test in ./..."},
 		"go test itself":   {"FAKE_TEST_EXIT=2", "go test: exit status 2"},
-		"no cluster":       {"FAKE_UP=fails", "cluster up: exit status 1"},
+		"no cluster":       {"FAKE_UP=fails", "clusters up: exit status 1"},
 		"no cluster build": {"FAKE_FAILURE=undefined: x", "undefined: x"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -215,7 +218,7 @@ func TestTestCommandWithRun(t *testing.T) {
 	l.env = append(l.env, "FAKE_TESTS="+onePass)
 	code, stdout, stderr := l.run("test", "--run", "TestX", "--no-race")
 	require.Zero(t, code, stdout+stderr)
-	assert.Contains(t, l.log(), "go test -json -shuffle=on -timeout=30m -run TestX ./...\n")
+	assert.Regexp(t, `(?m)^go test -json -shuffle=on -timeout=30m -p=\d+ -run TestX ./...$`, l.log())
 	assert.NotContains(t, l.log(), "go vet")
 	assert.Contains(t, stdout, "leave out --run")
 	_, failed, skipped := counts(t, stdout)
@@ -237,7 +240,7 @@ func TestInterruptTakesTheThrowAwayClusterDown(t *testing.T) {
 			g.reached()
 			require.NoError(t, cmd.Process.Signal(os.Interrupt))
 			assert.Equal(t, 130, exitOf(t, cmd.Wait()))
-			assert.Regexp(t, `(?m)^down /tmp/lab-test-\d+/s$`, l.log())
+			assert.Regexp(t, `(?m)^down /tmp/lab-test-\d+/s0$`, l.log())
 		})
 	}
 }

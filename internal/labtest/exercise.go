@@ -72,7 +72,7 @@ const mostRequests = 200
 // stopped by an error.
 func Cluster(t *testing.T) *rest.Config {
 	t.Helper()
-	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig(t))
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfigs(t)[0])
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,11 +3,14 @@ package labtest
 
 import (
 	"os"
+	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 )
 
-// Env names the environment variable that holds the path of a kubeconfig for tests. "go run ./lab test" sets it.
+// Env names the environment variable that holds the path of a kubeconfig for tests, or several, separated as in PATH.
+// "go run ./lab test" sets it.
 const Env = "LAB_TEST_KUBECONFIG"
 
 // Kubeconfig returns the path of a kubeconfig whose current context is a cluster that tests may write to: one with the
@@ -18,41 +21,33 @@ const Env = "LAB_TEST_KUBECONFIG"
 // chapter does to a cluster (a new kind of object, a group that does not answer) another one would see.
 func Kubeconfig(t testing.TB) string {
 	t.Helper()
-	path := kubeconfig(t)
-	reserve(t, path+".tests")
-	return path
+	return reserve(t, kubeconfigs(t))
 }
 
-func kubeconfig(t testing.TB) string {
+func kubeconfigs(t testing.TB) []string {
 	t.Helper()
-	path := os.Getenv(Env)
-	if path == "" {
+	paths := filepath.SplitList(os.Getenv(Env))
+	if len(paths) == 0 {
 		t.Skipf("not run: it needs a real API server; go run ./lab test starts one (or set %s)", Env)
 	}
-	return path
+	return paths
 }
 
-// reserved is this process's hold on the cluster, shared by the tests that run in it at the same time.
+// reserved is this process's hold on a cluster, shared by the tests that run in it at the same time.
 var reserved struct {
 	sync.Mutex
-	tests int
-	file  *os.File
+	tests      int
+	kubeconfig string
+	file       *os.File
 }
 
-// reserve keeps the cluster for this process until t ends: a lock on a file that the processes share.
-func reserve(t testing.TB, path string) {
+// reserve keeps one of the clusters for this process until t ends: by a lock on a file that the processes share.
+func reserve(t testing.TB, kubeconfigs []string) string {
 	t.Helper()
 	reserved.Lock()
 	defer reserved.Unlock()
 	if reserved.tests == 0 {
-		file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := lock(file); err != nil {
-			t.Fatal(err)
-		}
-		reserved.file = file
+		waitForOne(t, kubeconfigs)
 	}
 	reserved.tests++
 	t.Cleanup(func() {
@@ -62,4 +57,28 @@ func reserve(t testing.TB, path string) {
 			reserved.file.Close()
 		}
 	})
+	return reserved.kubeconfig
+}
+
+// waitForOne waits until one of the clusters is nobody's, and takes it.
+func waitForOne(t testing.TB, kubeconfigs []string) {
+	t.Helper()
+	for {
+		for _, path := range kubeconfigs {
+			file, err := os.OpenFile(path+".tests", os.O_CREATE|os.O_RDWR, 0o600)
+			if err != nil {
+				t.Fatal(err)
+			}
+			locked, err := lock(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if locked {
+				reserved.kubeconfig, reserved.file = path, file
+				return
+			}
+			file.Close()
+		}
+		time.Sleep(20 * time.Millisecond) // nothing tells when a lock on any of several files is free
+	}
 }

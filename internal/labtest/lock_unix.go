@@ -3,9 +3,16 @@
 package labtest
 
 import (
+	"errors"
 	"os"
 	"syscall"
 )
 
-// lock waits until no other process has the lock on f. The kernel gives it back when f is closed or its holder dies.
-func lock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX) }
+// lock takes the lock on f, unless another process has it. The kernel gives it back when f is closed or its holder dies.
+func lock(f *os.File) (locked bool, err error) {
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return false, nil
+	}
+	return err == nil, err
+}

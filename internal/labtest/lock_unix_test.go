@@ -28,3 +28,14 @@ func TestKubeconfigReservesTheCluster(t *testing.T) {
 	})
 	assert.NoError(t, try(), "both have ended")
 }
+
+func TestKubeconfigTakesAClusterThatNobodyHas(t *testing.T) {
+	busy, free := filepath.Join(t.TempDir(), "busy"), filepath.Join(t.TempDir(), "free")
+	t.Setenv(Env, busy+string(filepath.ListSeparator)+free)
+	other, err := os.OpenFile(busy+".tests", os.O_CREATE|os.O_RDWR, 0o600)
+	require.NoError(t, err)
+	defer other.Close()
+	require.NoError(t, syscall.Flock(int(other.Fd()), syscall.LOCK_EX))
+	require.Equal(t, free, Kubeconfig(t))
+	t.Run("inner", func(t *testing.T) { assert.Equal(t, free, Kubeconfig(t), "a process has one cluster at a time") })
+}

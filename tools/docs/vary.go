@@ -33,6 +33,9 @@ var columns = regexp.MustCompile(`(\S) {2,}`)
 func normal(output, home string) string {
 	var s strings.Builder
 	for line := range strings.Lines(atHome(output, home)) {
+		if strings.HasPrefix(line, "go: downloading ") { // only the first time on a machine
+			continue
+		}
 		line = strings.TrimRight(line, " \n")
 		for _, v := range vary {
 			line = v.pattern.ReplaceAllString(line, v.instead)
