@@ -160,13 +160,13 @@ GET /openapi/v3 -> 200, <any>
 GET /openapi/v3/apis/apps/v1 -> 200, <any>
 requests: 2, <any>
 `},
-	"supports": {`RESOURCE                                           VERB      SERVED            YOU MAY   JANE MAY
-deployments.v1.apps                                list      yes               yes       no
-deployments.v1.apps                                approve   no such verb      yes       no
-deployments.v1beta1.apps                           list      no such version   yes       no
-pods/exec.v1.                                      create    yes               yes       no
-pods/exec.v1.                                      list      no such verb      yes       no
-selfsubjectaccessreviews.v1.authorization.k8s.io   create    yes               yes       yes
-teapots.v1.unknown.example.com                     list      no such version   yes       no
+	"supports": {`RESOURCE                                           VERB      SERVED                  YOU MAY   JANE MAY
+deployments.v1.apps                                list      yes                     yes       no
+deployments.v1.apps                                approve   no such verb            yes       no
+deployments.v1beta1.apps                           list      no such group-version   yes       no
+pods/exec.v1.                                      create    yes                     yes       no
+pods/exec.v1.                                      list      no such verb            yes       no
+selfsubjectaccessreviews.v1.authorization.k8s.io   create    yes                     yes       yes
+teapots.v1.unknown.example.com                     list      no such group-version   yes       no
 `},
 }

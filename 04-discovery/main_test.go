@@ -418,7 +418,7 @@ func TestSupportsPrintsWhatItKnows(t *testing.T) {
 	require.ErrorContains(t, err, "ask what authorization.k8s.io/v1 has: ")
 	assert.True(t, apierrors.IsServiceUnavailable(err))
 	assert.Equal(t, 6, strings.Count(out.String(), "\n"), out.String())
-	assert.Contains(t, out.String(), "pods/exec.v1.              list      no such verb      yes       no\n")
+	assert.Contains(t, out.String(), "pods/exec.v1.              list      no such verb            yes       no\n")
 }
 
 func TestWaitFor(t *testing.T) {

@@ -66,7 +66,7 @@ func supports(ctx context.Context, config *rest.Config, _ []string, out io.Write
 func serves(ctx context.Context, client discovery.ServerResourcesInterfaceWithContext, want schema.GroupVersionResource, verb string) (string, error) {
 	list, err := client.ServerResourcesForGroupVersionWithContext(ctx, want.GroupVersion().String())
 	if apierrors.IsNotFound(err) {
-		return "no such version", nil
+		return "no such group-version", nil
 	}
 	if err != nil {
 		return "", fmt.Errorf("ask what %s has: %w", want.GroupVersion(), err)

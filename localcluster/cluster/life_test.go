@@ -43,6 +43,7 @@ type box struct {
 
 func newBox(t *testing.T) *box {
 	t.Helper()
+	t.Parallel() // boxes know nothing of each other, and mostly wait
 	b := &box{t: t, binary: testBinary(t), State: State{t.TempDir() + "/state"}}
 	t.Cleanup(func() {
 		if out, code := b.run("down"); code != 0 {

@@ -26,6 +26,7 @@ func TestWhatVaries(t *testing.T) {
 		{"node1   Ready    <none>   9s      v1.37.2", "node1   Ready    <none>   2m10s   v1.37.2"},
 		{"Context \"lab\" is current in /home/gopher/.kube/config.", "Context \"lab\" is current in /tmp/docs-1/.kube/config."},
 		{"one\ntwo", "one\ngo: downloading k8s.io/gengo/v2 v2.0.0\ntwo"},
+		{"one\ntwo", "one\nLinking 01-restclient, 1m10s\ntwo"},
 	} {
 		assert.Equal(t, normal(pair[0], "/tmp/docs-1"), normal(pair[1], "/tmp/docs-1"))
 	}

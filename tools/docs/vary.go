@@ -29,14 +29,17 @@ var vary = []struct {
 // columns are as wide as what stands in them.
 var columns = regexp.MustCompile(`(\S) {2,}`)
 
+// progress is what go prints the first time, and lab when work takes long.
+var progress = regexp.MustCompile(`^(go: downloading |(Looking for|Downloading|Building|Linking) .*, (\d+[smh])+$)`)
+
 // normal replaces in each line of output what varies. home is the throw-away home directory: readers see a gopher's.
 func normal(output, home string) string {
 	var s strings.Builder
 	for line := range strings.Lines(atHome(output, home)) {
-		if strings.HasPrefix(line, "go: downloading ") { // only the first time on a machine
+		line = strings.TrimRight(line, " \n")
+		if progress.MatchString(line) {
 			continue
 		}
-		line = strings.TrimRight(line, " \n")
 		for _, v := range vary {
 			line = v.pattern.ReplaceAllString(line, v.instead)
 		}
