@@ -137,9 +137,9 @@ func (t *testRun) testOnCluster(ctx context.Context, tmp, light string) {
 		t.notRun = append(t.notRun, "the race detector: it needs a C compiler; "+getCompiler)
 	}
 	all := kubeconfigForTests + "=" + strings.Join(kubeconfigs, string(filepath.ListSeparator))
-	t.goTest(ctx, "go test", t.root, append(slices.Clone(env), all), race, "./...")
 	readmes := t.startREADMEs(ctx)
 	defer readmes.wait()
+	t.goTest(ctx, "go test", t.root, append(slices.Clone(env), all), race, "./...")
 	t.testExercises(ctx, env)
 	t.goTest(ctx, "go test localcluster", light, env, race, lightPackages)
 	t.docs(ctx, readmes)
