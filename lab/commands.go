@@ -200,7 +200,7 @@ It talks to the lab's cluster, unless you give -kubeconfig or -context.`,
 	var o testOptions
 	test := &cobra.Command{
 		Use:   "test",
-		Short: "Run every test there is, on a throw-away cluster that never touches yours",
+		Short: "Run every test there is, on throw-away clusters that never touch yours",
 		Example: `  go run ./lab test
   go run ./lab test --run 'TestWatch' -v      only these tests, no linters`,
 		Args: cobra.NoArgs,

@@ -414,7 +414,7 @@ func (a *app) renderExercises() error {
 	return err
 }
 
-// testExercises is the part of `lab test` that proves the exercises, with the throw-away cluster in env if it is up.
+// testExercises is the part of `lab test` that proves the exercises, with a throw-away cluster in env if one is up.
 // Whoever solves exercises has files that are not what the author rendered. That is no failure, but CI sets CI.
 func (t *testRun) testExercises(ctx context.Context, env []string) {
 	if found, err := exercise.All(t.root); t.run != "" || err == nil && len(found) == 0 {

@@ -128,7 +128,8 @@ func fakeGo(args []string) int {
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		_ = cmd.Run()
 		return cmd.ProcessState.ExitCode()
-	case args[0] == "run": // the checker of the documents
+	case args[0] == "run" && args[1] == "-C": // the checker of the documents
+		waitAtGate("docs")
 		fmt.Print(os.Getenv("FAKE_DOCS"))
 		code, _ := strconv.Atoi(os.Getenv("FAKE_DOCS_EXIT"))
 		return code

@@ -21,7 +21,7 @@ type testOptions struct {
 	verbose bool
 }
 
-// testRun is one `lab test`: the throw-away cluster's place and the counts so far.
+// testRun is one `lab test`: what its checks share, and the counts so far.
 type testRun struct {
 	*app
 	testOptions
@@ -114,6 +114,7 @@ func (t *testRun) testOnCluster(ctx context.Context, tmp, light string) {
 		}
 		for _, one := range clusters {
 			if err := one.clusterCommand(ctx, bin, t.err, "up", "--merge-kubeconfig=false"); err != nil {
+				kubeconfigs = nil
 				return "", err
 			}
 			kubeconfigs = append(kubeconfigs, one.kubeconfig())
@@ -141,23 +142,26 @@ func (t *testRun) testOnCluster(ctx context.Context, tmp, light string) {
 	defer readmes.wait()
 	t.goTest(ctx, "go test", t.root, append(slices.Clone(env), all), race, "./...")
 	t.testExercises(ctx, env)
-	t.goTest(ctx, "go test localcluster", light, env, race, lightPackages)
+	// Each test has a cluster of its own: not as many at once as there are cores.
+	t.goTest(ctx, "go test localcluster", light, env, append(race, "-parallel=2"), lightPackages)
 	t.docs(ctx, readmes)
 }
 
-// downAll takes down the throw-away cluster and those of tests that ended before they could do it themselves.
-func (a *app) downAll(ctx context.Context, tmp string) error {
+// downAll takes down the clusters in tmp: lab's own, and those of tests that ended before they could do it themselves.
+func (a *app) downAll(ctx context.Context, tmp string) (failed error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	bin := a.existingBinary()
-	return filepath.WalkDir(tmp, func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(tmp, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.Name() != "cluster.json" {
 			return nil // tests remove their directories while we look
 		}
 		one := *a
 		one.state = filepath.Dir(path)
-		return one.clusterCommand(ctx, bin, a.err, "down")
+		failed = errors.Join(failed, one.clusterCommand(ctx, bin, a.err, "down")) // and the others all the same
+		return nil
 	})
+	return errors.Join(failed, err)
 }
 
 // shortTemp is where the cluster's state goes: the path of a unix socket holds about 100 characters, and macOS's own
@@ -309,11 +313,11 @@ func (t *testRun) shellcheck(ctx context.Context) (string, error) {
 func packagesAtOnce() int { return max(6, runtime.NumCPU()) }
 
 // goTest runs the tests of one module, prints what failed and counts the tests.
-func (t *testRun) goTest(ctx context.Context, name, dir string, env, race []string, packages string) {
+func (t *testRun) goTest(ctx context.Context, name, dir string, env, flags []string, packages string) {
 	if ctx.Err() != nil {
 		return
 	}
-	args := append([]string{"test", "-json", "-shuffle=on", "-timeout=30m", fmt.Sprint("-p=", packagesAtOnce())}, race...)
+	args := append([]string{"test", "-json", "-shuffle=on", "-timeout=30m", fmt.Sprint("-p=", packagesAtOnce())}, flags...)
 	if t.run != "" {
 		args = append(args, "-run", t.run)
 	}

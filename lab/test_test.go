@@ -231,7 +231,7 @@ func TestTestCommandWithRun(t *testing.T) {
 }
 
 func TestInterruptTakesTheThrowAwayClusterDown(t *testing.T) {
-	for _, where := range []string{"up", "test"} {
+	for _, where := range []string{"up", "test", "docs"} {
 		t.Run(where, func(t *testing.T) {
 			l := newLab(t)
 			g := l.gate(where)
@@ -241,6 +241,10 @@ func TestInterruptTakesTheThrowAwayClusterDown(t *testing.T) {
 			require.NoError(t, cmd.Process.Signal(os.Interrupt))
 			assert.Equal(t, 130, exitOf(t, cmd.Wait()))
 			assert.Regexp(t, `(?m)^down /tmp/lab-test-\d+/s0$`, l.log())
+			if where != "up" {
+				assert.Regexp(t, `(?m)^down /tmp/lab-test-\d+/s1$`, l.log())
+			}
+			assert.Contains(t, l.log(), "interrupted\n", "what runs is told")
 		})
 	}
 }

@@ -81,8 +81,8 @@ func (r Runner) run(ctx context.Context, exercises []Exercise, overlay map[strin
 		if err := os.WriteFile(list, data, 0o600); err != nil {
 			return nil, err
 		}
-		// Solutions and samples are packages, which go vet ./... looks at; here it would cost a tenth of the time. Tests
-		// that wait should not keep others from being compiled.
+		// Solutions, samples and the files as they are given are packages, which go vet ./... looks at; here vet would
+		// cost a tenth of the time. Tests that wait should not keep others from being compiled.
 		args = append(args, "-overlay="+list, "-vet=off", fmt.Sprint("-p=", 2*runtime.NumCPU()))
 	}
 	found := map[string]*outcome{} // by the end of the package's path

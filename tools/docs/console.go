@@ -102,6 +102,7 @@ func (h *home) checkConsole(ctx context.Context, root string, b *block) (string,
 		if got != "" && !strings.HasSuffix(got, "\n") {
 			got += "\n"
 		}
+		got = withoutProgress(got)
 		want, is := normal(c.want, h.dir), normal(got, h.dir)
 		if want == is { // the README keeps the values that it has
 			fixed.WriteString(c.want)

@@ -30,16 +30,16 @@ var vary = []struct {
 var columns = regexp.MustCompile(`(\S) {2,}`)
 
 // progress is what go prints the first time, and lab when work takes long.
-var progress = regexp.MustCompile(`^(go: downloading |(Looking for|Downloading|Building|Linking) .*, (\d+[smh])+$)`)
+var progress = regexp.MustCompile(`(?m)^(go: downloading .*|(Looking for|Downloading|Building|Linking) .*, (\d+[smh])+)\n`)
+
+// withoutProgress leaves such lines out.
+func withoutProgress(output string) string { return progress.ReplaceAllString(output, "") }
 
 // normal replaces in each line of output what varies. home is the throw-away home directory: readers see a gopher's.
 func normal(output, home string) string {
 	var s strings.Builder
 	for line := range strings.Lines(atHome(output, home)) {
 		line = strings.TrimRight(line, " \n")
-		if progress.MatchString(line) {
-			continue
-		}
 		for _, v := range vary {
 			line = v.pattern.ReplaceAllString(line, v.instead)
 		}
