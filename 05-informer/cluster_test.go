@@ -51,7 +51,7 @@ func TestStepsOnCluster(t *testing.T) {
 	for _, step := range contents().Steps {
 		t.Run(step.Name, func(t *testing.T) {
 			stdout, stderr, code := program.Run(t.Context(), step.Name, "-kubeconfig", kubeconfig)
-			require.Zero(t, code, stderr)
+			require.Zero(t, code, stdout+stderr)
 			assert.Empty(t, stderr)
 			program.RequireOutput(t, step.Name, stdout)
 			requireClean(t, client)
