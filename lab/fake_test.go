@@ -172,6 +172,9 @@ func fakeCluster(args []string) int {
 		fmt.Println("The API server is ready after 2.0 s.\nKubernetes v1.37.2 is ready at https://127.0.0.1:1, 2 nodes, after 3.0 s.")
 	case "down":
 		note("down", state)
+		if os.Getenv("FAKE_DOWN") == "fails" {
+			return 1
+		}
 		os.Remove(running)
 	case "status":
 		if !exists(running) {

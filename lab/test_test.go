@@ -132,6 +132,16 @@ func TestTestCommand(t *testing.T) {
 	assert.NoDirExists(t, homes[0][1], "nothing is left behind")
 }
 
+func TestOneClusterThatStaysUpKeepsNoOther(t *testing.T) {
+	l := newLab(t)
+	l.env = append(l.env, "FAKE_TESTS="+onePass, "FAKE_DOWN=fails")
+	code, stdout, _ := l.run("test")
+	assert.Equal(t, 1, code)
+	assert.Regexp(t, `(?m)^FAIL +clusters down `, stdout)
+	assert.Regexp(t, `(?m)^down /tmp/lab-test-\d+/s0$`, l.log())
+	assert.Regexp(t, `(?m)^down /tmp/lab-test-\d+/s1$`, l.log())
+}
+
 func TestTestCommandFails(t *testing.T) {
 	for name, c := range map[string]struct{ env, says string }{
 		"a failing test":   {"FAKE_TESTS=" + `{"Action":"fail","Package":"p","Test":"TestX"}` + "\n", "--- p TestX"},
