@@ -15,8 +15,20 @@ import (
 )
 
 func TestWithoutProgress(t *testing.T) {
-	assert.Equal(t, "one\nBuilding a house, in 5 steps\ntwo\n", withoutProgress(
-		"go: downloading k8s.io/gengo/v2 v2.0.0\none\nLinking 01-restclient, 1m10s\nBuilding a house, in 5 steps\ntwo\n"))
+	assert.Equal(t, "one\nBuilding a house, in 5 steps\nStill waiting for tea\ntwo\n", withoutProgress(`go: downloading k8s.io/gengo/v2 v2.0.0
+one
+Building 07-controller: 40 packages to compile, about 1 min here.
+Ctrl-C is safe: the next try goes on where this one stopped.
+Building 07-controller: 12/900 packages, 10s
+Linking 07-controller, 1m10s
+Built 07-controller in 1m12s.
+Building a house, in 5 steps
+Still waiting for the API server: this machine is busy.
+Still waiting for tea
+Testing, 1m0s
+Testing (the first time, client-go is compiled), 2m0s
+two
+`))
 }
 
 func TestWhatVaries(t *testing.T) {

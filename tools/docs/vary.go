@@ -29,8 +29,13 @@ var vary = []struct {
 // columns are as wide as what stands in them.
 var columns = regexp.MustCompile(`(\S) {2,}`)
 
-// progress is what go prints the first time, and lab when work takes long.
-var progress = regexp.MustCompile(`(?m)^(go: downloading .*|(Looking for|Downloading|Building|Linking) .*, (\d+[smh])+)\n`)
+// progress is what go and lab print only when work takes long: the first time, or on a busy machine.
+var progress = regexp.MustCompile(`(?m)^(go: downloading .*` +
+	`|(Looking for|Downloading|Building|Linking|Testing)\b.*, (\d+[smh])+` +
+	`|Building .*: \d+ packages to compile, .*\nCtrl-C is safe: .*` +
+	`|Built .* in (\d+[smh])+\.` +
+	`|Still waiting for the API server: this machine is busy\.` +
+	`)\n`)
 
 // withoutProgress leaves such lines out.
 func withoutProgress(output string) string { return progress.ReplaceAllString(output, "") }
