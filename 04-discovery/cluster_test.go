@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"flag"
 	"net/http"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	k8sruntime "k8s.io/apimachinery/pkg/runtime"
@@ -213,6 +215,39 @@ func TestKubectlPrintsTheSameWhenPartialOnCluster(t *testing.T) {
 	stdout, stderr, code := program.Run(t.Context(), "explain", "-kubeconfig", c.kubeconfig, "deployments.spec.replicas")
 	assert.Zero(t, code, stderr)
 	assert.Contains(t, stdout, "deployments.spec.replicas, in apps/v1 Deployment\nint32\n")
+}
+
+// The namespace controller asks for everything, too. As long as one API is down, it cannot know that a namespace is empty.
+func TestNamespaceStaysTerminatingOnCluster(t *testing.T) {
+	c := newCluster(t)
+	c.sweepAtTheEnd(t)
+	require.NoError(t, breakIt(t.Context(), c.objects, c.discovery, labNamespace, &bytes.Buffer{}))
+
+	namespaces := c.objects.Resource(namespaceResource)
+	name := "waits-for-" + strings.ToLower(rand.Text()[:8])
+	_, err := namespaces.Create(t.Context(), object("v1", "Namespace", name, nil), metav1.CreateOptions{})
+	require.NoError(t, err)
+	require.NoError(t, namespaces.Delete(t.Context(), name, metav1.DeleteOptions{}))
+	require.NoError(t, waitFor(t.Context(), "the namespace controller to say what it waits for", func(ctx context.Context) (bool, error) {
+		found, err := namespaces.Get(ctx, name, metav1.GetOptions{})
+		if err != nil {
+			return false, err // not found, say: then it has not waited
+		}
+		conditions, _, err := unstructured.NestedSlice(found.Object, "status", "conditions")
+		return slices.ContainsFunc(conditions, func(c any) bool {
+			condition, _ := c.(map[string]any)
+			message, _ := condition["message"].(string)
+			return condition["type"] == "NamespaceDeletionDiscoveryFailure" && condition["status"] == "True" && strings.Contains(message, broken)
+		}), err
+	}))
+	require.NoError(t, repair(t.Context(), c.objects, c.discovery))
+	require.NoError(t, waitFor(t.Context(), "the namespace to go", func(ctx context.Context) (bool, error) {
+		_, err := namespaces.Get(ctx, name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return true, nil
+		}
+		return false, err
+	}))
 }
 
 // What kubectl explain says of a type, and what is required, we say, too.
