@@ -278,7 +278,7 @@ func (o *outcome) judge(result *Result, cluster string) {
 	case passed > 0 && !failed:
 		result.State = Solved
 	case result.Message == "":
-		result.Message = "Its tests did not run to the end:\n" + strings.TrimSpace(o.other)
+		result.Message = "Its tests did not run to the end:\n" + words(o.other)
 	}
 }
 
@@ -317,17 +317,20 @@ func compilerSays(build, file string) string {
 var (
 	frame     = regexp.MustCompile(`^\s*[a-z_]+_test\.go:[0-9]+: `)
 	noise     = regexp.MustCompile(`^\s*(=== |--- |FAIL\b|ok\b|PASS\b|exit status)`)
-	panicAt   = regexp.MustCompile(`(?m)^\s*(?:\S*/)?(exercise\.go:[0-9]+)`)
-	panicText = regexp.MustCompile(`(?m)^panic: (.*)$`)
+	panicAt   = regexp.MustCompile(`(?m)^\s*\S*/exercises/\S+/(exercise\.go:[0-9]+)`) // labtest has an exercise.go, too
+	panicText = regexp.MustCompile(`(?m)^(?:panic|fatal error): (.*)$`)
 	goroutine = regexp.MustCompile(`(?m)^goroutine [0-9]+ `) // a panic shows its stack; what only prints "panic:" does not
 )
 
-// words takes go's own words out of what a failing test printed. A panic becomes two lines, a timeout one.
+// words takes go's own words out of what a failing test printed. What ends the whole program becomes two lines.
 func words(output string) string {
 	if p := panicText.FindStringSubmatch(output); p != nil && goroutine.MatchString(output) {
 		text := "Your code panics: " + strings.TrimSuffix(p[1], " [recovered, repanicked]")
-		if strings.HasPrefix(p[1], "test timed out") {
-			text = "The test did not come to an end: is there a loop that nothing stops?"
+		switch {
+		case strings.HasPrefix(p[1], "test timed out"):
+			text = "The test did not come to an end: is there a loop that nothing stops, or a wait for what never comes?"
+		case p[1] == "stack overflow":
+			text = "Your code calls itself without end."
 		}
 		if at := panicAt.FindStringSubmatch(output); at != nil {
 			text += "\nat " + at[1]

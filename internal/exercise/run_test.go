@@ -32,7 +32,9 @@ func TestCheck(t *testing.T) {
 		{"4-undefined", "return b", Fails, 0, "It does not compile:\n01-one/exercises/4-undefined/exercise.go:6:9: undefined: b"},
 		{"5-syntax", "return (", Fails, 0, "It does not compile:\n01-one/exercises/5-syntax/exercise.go:7:1: syntax error"},
 		{"6-panics", `panic("oh")`, Fails, 1, "Your code panics: oh\nat exercise.go:6"},
-		{"7-loops", "for {}", Fails, 1, "is there a loop that nothing stops?"},
+		{"7-loops", "for { _ = fmt.Sprint(a) }", Fails, 1, "is there a loop that nothing stops, or a wait for what never comes?\nat exercise.go:8"},
+		{"3-recurses", "debug.SetMaxStack(1 << 16); return Double(a)", Fails, 1, "Your code calls itself without end.\nat exercise.go:6"},
+		{"4-begins", "return two * a }; var two = one(); func one() int { panic(`oh`)", Fails, 0, "Its tests did not run to the end:\nYour code panics: oh\nat exercise.go:6"},
 		{"8-exits", "os.Exit(0); return 0", Fails, 1, "Your code panics: unexpected call to os.Exit(0)"},
 		{"1-prints", `fmt.Println("panic: here"); return a`, Fails, 1, "seen: 21\nexpected: 42"},
 		{"2-twice", "return 2 * a", Fails, 0, "It does not compile:\n01-one/exercises/2-twice/old.go:3:6: Double redeclared in this block\nAn exercise is one file: move the other one out"},
@@ -45,11 +47,10 @@ func TestCheck(t *testing.T) {
 		if w.write != "" {
 			c.edit(file, "return 0", w.write)
 		}
-		if strings.Contains(w.write, "os.") {
-			c.edit(file, "package double\n", "package double\n\nimport \"os\"\n")
-		}
-		if strings.Contains(w.write, "fmt.") {
-			c.edit(file, "package double\n", "package double\n\nimport \"fmt\"\n")
+		for name, path := range map[string]string{"os.": "os", "fmt.": "fmt", "debug.": "runtime/debug"} {
+			if strings.Contains(w.write, name) {
+				c.edit(file, "package double\n", "package double\n\nimport \""+path+"\"\n")
+			}
 		}
 		if strings.Contains(w.dir, "twice") {
 			c.write("01-one/exercises/"+w.dir+"/old.go", "package double\n\nfunc Double(a int) int { return a }\n")
