@@ -189,7 +189,10 @@ func (c Chapter) choose(names []string, given map[string]string) ([]Step, error)
 		return nil, fmt.Errorf("no step %q; the steps are: %s", names[0], c.names())
 	}
 	if len(args) > 0 && (len(steps) > 1 || steps[0].Args == "") {
-		return nil, fmt.Errorf("one step at a time, got %s; the steps are: %s", strings.Join(names, " "), c.names())
+		if c.named(args[0]) != nil {
+			return nil, fmt.Errorf("one step at a time, got %s; the steps are: %s", strings.Join(names, " "), c.names())
+		}
+		return nil, fmt.Errorf("%s takes no arguments, got %s", names[0], strings.Join(args, " "))
 	}
 	if least, most := count(steps[0].Args); len(steps) == 1 && (len(args) < least || len(args) > most) {
 		return nil, fmt.Errorf("the step %s takes %s, got %s", steps[0].Name, steps[0].Args, cmp.Or(strings.Join(args, " "), "nothing"))
@@ -307,8 +310,9 @@ Flags, before or after the step, as kubectl has them:
 		}
 	}
 	fmt.Fprint(out, `
-Steps that write do so in the namespace client-go-lab, delete what they made, and refuse
-a context that is neither "lab" nor "kind-...", unless -context names it.
+Steps that write do so in the namespace client-go-lab, delete what they made (the empty
+namespace stays), and refuse a context that is neither "lab" nor "kind-...", unless
+-context names it.
 
 Examples:
 `)
