@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -190,6 +192,18 @@ func TestResolve(t *testing.T) {
 		_, err := resolve(t.Context(), c.mapper, typed)
 		assert.ErrorContains(t, err, fmt.Sprintf("this server has no resource %q", typed))
 	}
+	_, err := resolve(t.Context(), halfDeaf{c.mapper}, "deployments.v1.apps")
+	assert.ErrorContains(t, err, "connection refused", "no answer is no no, also if the other reading has no match")
+}
+
+// halfDeaf is a mapper that gets no answer when somebody asks for a version.
+type halfDeaf struct{ meta.RESTMapperWithContext }
+
+func (h halfDeaf) KindForWithContext(ctx context.Context, resource schema.GroupVersionResource) (schema.GroupVersionKind, error) {
+	if resource.Version != "" {
+		return schema.GroupVersionKind{}, errors.New("connection refused")
+	}
+	return h.RESTMapperWithContext.KindForWithContext(ctx, resource)
 }
 
 // A resource without namespaces is asked for without one, whatever -n says.
