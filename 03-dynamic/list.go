@@ -55,8 +55,8 @@ func resolve(ctx context.Context, mapper meta.RESTMapperWithContext, resource st
 	var kind schema.GroupVersionKind
 	var err error
 	for _, candidate := range candidates {
-		if kind, err = mapper.KindForWithContext(ctx, candidate); err == nil {
-			break
+		if kind, err = mapper.KindForWithContext(ctx, candidate); !meta.IsNoMatchError(err) {
+			break // found, or the server has not answered
 		}
 	}
 	if meta.IsNoMatchError(err) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -190,6 +192,18 @@ func TestResolve(t *testing.T) {
 		_, err := resolve(t.Context(), c.mapper, typed)
 		assert.ErrorContains(t, err, fmt.Sprintf("this server has no resource %q", typed))
 	}
+	_, err := resolve(t.Context(), halfDeaf{c.mapper}, "deployments.v1.apps")
+	assert.ErrorContains(t, err, "connection refused", "no answer is no no, also if the other reading has no match")
+}
+
+// halfDeaf is a mapper that gets no answer when somebody asks for a version.
+type halfDeaf struct{ meta.RESTMapperWithContext }
+
+func (h halfDeaf) KindForWithContext(ctx context.Context, resource schema.GroupVersionResource) (schema.GroupVersionKind, error) {
+	if resource.Version != "" {
+		return schema.GroupVersionKind{}, errors.New("connection refused")
+	}
+	return h.RESTMapperWithContext.KindForWithContext(ctx, resource)
 }
 
 // A resource without namespaces is asked for without one, whatever -n says.
@@ -201,6 +215,10 @@ func TestListScope(t *testing.T) {
 	assert.Equal(t, "ns: v1/namespaces, kind Namespace, in the whole cluster\npo: v1/pods, kind Pod, in the namespace kitchen\n", out.String())
 	assert.Equal(t, "", c.Actions()[0].GetNamespace())
 	assert.Equal(t, "kitchen", c.Actions()[1].GetNamespace())
+}
+
+func asJSON(name string) string {
+	return fmt.Sprintf(`{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": %q}}`, name)
 }
 
 func TestReadManifests(t *testing.T) {
@@ -217,6 +235,8 @@ func TestReadManifests(t *testing.T) {
 		"a comment behind ---":  {a + "--- # next\n" + b, "1 ConfigMap a, 2 Secret b"},
 		"null":                  {"null\n---\n" + a, "2 ConfigMap a"},
 		"JSON":                  {`{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}`, "1 ConfigMap a"},
+		"JSON, twice":           {"---\n# two {}\n" + asJSON("a") + "\n" + asJSON("b") + "\n# no more\n---\n" + asJSON("c") + asJSON("d"), "1 Secret a, 1 Secret b, 2 Secret c, 2 Secret d"},
+		"quoted keys":           {"\"apiVersion\": v1\n\"kind\": Secret\nmetadata: {name: b}\n", "1 Secret b"},
 		"a List":                {list + "---\n" + a, "1 ConfigMap a, 1 Secret b, 2 ConfigMap a"},
 		"an empty List":         {"apiVersion: v1\nkind: List\nitems: []\n", ""},
 		"a List in a List":      {"apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: List\n  items:\n  - {apiVersion: v1, kind: Secret, metadata: {name: b}}\n", "1 Secret b"},
@@ -247,7 +267,15 @@ func TestReadManifests(t *testing.T) {
 			"- {apiVersion: v1, kind: List, items: [null, {kind: Secret}]}\n",
 			[]string{"document 1, item 1: it is no object, but a string\n", "document 1, item 3: it has no metadata.name", "document 1, item 4, item 1: it is no object, but null\n",
 				"document 1, item 4, item 2: it has no apiVersion or no kind"}},
-		"a separator": {a + "--- tea\n" + b, []string{"document 1: invalid Yaml document separator: tea"}},
+		"JSON, and more": {asJSON("a") + ",\n" + asJSON("b"), []string{"document 1: error converting YAML"}},
+		"JSON, and YAML": {asJSON("a") + "\nkind: ConfigMap\n", []string{"document 1: it has no apiVersion or no kind"}},
+		"a name that is a bool": {"apiVersion: v1\nkind: Secret\nmetadata: {name: y}\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: 7}\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: {}}\n",
+			[]string{"document 1: its metadata.name is no string, but a bool (in YAML, 7, y and no need quotes)", "document 2: its metadata.name is no string, but a number", "document 3: its metadata.name is no string, but an object"}},
+		"a namespace that is a number":   {"apiVersion: v1\nkind: Secret\nmetadata: {name: b, namespace: 7}\n", []string{"document 1: its metadata.namespace is no string, but a number"}},
+		"an apiVersion, a number":        {"apiVersion: 1\nkind: Secret\nmetadata: {name: b}\n", []string{"document 1: its apiVersion is no string, but a number"}},
+		"a kind, a bool":                 {"apiVersion: v1\nkind: no\nmetadata: {name: b}\n", []string{"document 1: its kind is no string, but a bool"}},
+		"an apiVersion with two slashes": {"apiVersion: a/b/c\nkind: Secret\nmetadata: {name: b}\n", []string{`document 1: its apiVersion "a/b/c" is neither a version nor group/version`}},
+		"a separator":                    {a + "--- tea\n" + b, []string{"document 1: invalid Yaml document separator: tea"}},
 	} {
 		manifests, err := readManifests(strings.NewReader(c.file))
 		assert.Empty(t, manifests, name)

@@ -2,13 +2,17 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/yaml"
 )
 
@@ -51,6 +55,11 @@ func readManifests(file io.Reader) ([]manifest, error) {
 
 // decode makes objects of a document: none of a comment, one as a rule, several of a List. The errors say where they are.
 func decode(text []byte, where string) ([]*unstructured.Unstructured, []error) {
+	if first, rest := splitJSON(text); len(rest) > 0 {
+		objects, wrong := decode(first, where)
+		others, alsoWrong := decode(rest, where)
+		return append(objects, others...), append(wrong, alsoWrong...)
+	}
 	var content any
 	// Strict: it is an error if a key is there twice. Numbers become int64 or float64, as the helpers want them.
 	if err := yaml.UnmarshalStrict(text, &content); err != nil {
@@ -62,6 +71,22 @@ func decode(text []byte, where string) ([]*unstructured.Unstructured, []error) {
 	return unfold(content, where)
 }
 
+// beforeJSON is what may stand before a JSON object: spaces, comments, the first "---" of the file.
+var beforeJSON = regexp.MustCompile(`^(?:\s|#.*\n|---)*`)
+
+// splitJSON returns the first object of a document, and what follows if that object is JSON: as kubectl does, we read
+// one JSON object behind the other. The YAML decoder would read the first one, and lose the others without a word.
+func splitJSON(text []byte) (first, rest []byte) {
+	begin := len(beforeJSON.Find(text))
+	decoder := json.NewDecoder(bytes.NewReader(text[begin:]))
+	var object map[string]any
+	if decoder.Decode(&object) != nil {
+		return text, nil // YAML
+	}
+	end := begin + int(decoder.InputOffset())
+	return text[:end], bytes.TrimSpace(text[end:])
+}
+
 // unfold checks an object, and makes several of a List: of a List of anything, of a ConfigMapList, of a List in a List.
 func unfold(content any, where string) ([]*unstructured.Unstructured, []error) {
 	fields, ok := content.(map[string]any)
@@ -69,6 +94,16 @@ func unfold(content any, where string) ([]*unstructured.Unstructured, []error) {
 		return nil, []error{fmt.Errorf("%s: it is no object, but %s", where, whatIs(content))}
 	}
 	object := &unstructured.Unstructured{Object: fields}
+	for _, path := range []string{"apiVersion", "kind", "metadata.name", "metadata.namespace"} {
+		// The getters below return "" for what is no string, as if it were not there.
+		value, _, _ := unstructured.NestedFieldNoCopy(fields, strings.Split(path, ".")...)
+		if _, ok := value.(string); !ok && value != nil {
+			return nil, []error{fmt.Errorf("%s: its %s is no string, but %s (in YAML, 7, y and no need quotes)", where, path, whatIs(value))}
+		}
+	}
+	if _, err := schema.ParseGroupVersion(object.GetAPIVersion()); err != nil {
+		return nil, []error{fmt.Errorf("%s: its apiVersion %q is neither a version nor group/version", where, object.GetAPIVersion())}
+	}
 	switch {
 	case object.GetAPIVersion() == "" || object.GetKind() == "":
 		return nil, []error{fmt.Errorf("%s: it has no apiVersion or no kind", where)}
@@ -95,6 +130,8 @@ func whatIs(value any) string {
 		return "a string"
 	case []any:
 		return "a list"
+	case map[string]any:
+		return "an object"
 	case bool:
 		return "a bool"
 	}

@@ -1,11 +1,15 @@
 package mapper
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/discovery/cached/memory"
 	fakediscovery "k8s.io/client-go/discovery/fake"
@@ -110,11 +114,35 @@ func forObject(t *testing.T, mapper meta.RESTMapperWithContext) {
 			labtest.Unexpected(t, fmt.Sprintf("of %s, kind %s, ForObject says: %s", c.apiVersion, c.kind, got), c.want, c.idea)
 		}
 	}
+	if mapping, err := ForObject(t.Context(), mapper, "apps/v1/x", "Endpoints"); err == nil {
+		labtest.Unexpected(t, "of apps/v1/x, kind Endpoints, ForObject says: "+describe(mapping, err), "an error",
+			"an apiVersion is a version, or a group and a version: schema.ParseGroupVersion says so, and schema.FromAPIVersionAndKind drops its error")
+	}
 }
 
 const ideaDots = "a.b.c is the resource a in version b of group c, or in any version of group b.c: try the one, and then the other"
 
 func TestStep2ForArgument(t *testing.T) { forArgument(t, onFake()) }
+
+// halfDeaf is a mapper that gets no answer when somebody asks for a version.
+type halfDeaf struct{ meta.RESTMapperWithContext }
+
+func (h halfDeaf) KindForWithContext(ctx context.Context, resource schema.GroupVersionResource) (schema.GroupVersionKind, error) {
+	if resource.Version != "" {
+		return schema.GroupVersionKind{}, errors.New("connection refused")
+	}
+	return h.RESTMapperWithContext.KindForWithContext(ctx, resource)
+}
+
+func TestStep2NoAnswer(t *testing.T) {
+	got, _ := result(func() (*meta.RESTMapping, error) {
+		return ForArgument(t.Context(), halfDeaf{onFake()}, "deployments.v1.apps")
+	})
+	if !strings.Contains(got, "connection refused") {
+		labtest.Unexpected(t, `of "deployments.v1.apps", when the server does not answer for a version, ForArgument says: `+got, "another error: connection refused",
+			"no answer is no no: only after a no match is it worth trying the other reading")
+	}
+}
 
 func forArgument(t *testing.T, mapper meta.RESTMapperWithContext) {
 	for _, c := range []struct{ argument, want, idea string }{
@@ -128,7 +156,7 @@ func forArgument(t *testing.T, mapper meta.RESTMapperWithContext) {
 		{"horizontalpodautoscalers.v1.autoscaling", "autoscaling/v1 horizontalpodautoscalers, namespaced", ideaDots + "; and who names a version wants that one"},
 		{"networkpolicies.networking.k8s.io", "networking.k8s.io/v1 networkpolicies, namespaced", ideaDots},
 		{"networkpolicies.v1.networking.k8s.io", "networking.k8s.io/v1 networkpolicies, namespaced", ideaDots},
-		{"kettles", "no match", "what the server does not have is an error that meta.IsNoMatchError knows; wrap it with %w"},
+		{"nobodyskettles", "no match", "what the server does not have is an error that meta.IsNoMatchError knows; wrap it with %w"},
 		{"kettles.v1.apps", "no match", "what the server does not have is an error that meta.IsNoMatchError knows; wrap it with %w"},
 	} {
 		got, panics := result(func() (*meta.RESTMapping, error) { return ForArgument(t.Context(), mapper, c.argument) })

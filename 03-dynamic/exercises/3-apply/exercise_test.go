@@ -1,12 +1,15 @@
 package apply
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -28,6 +31,7 @@ import (
 func TestMain(m *testing.M) { labtest.Exercise(m) }
 
 const (
+	ideaAlone = "--- separates documents only at the beginning of a line, with nothing but a comment behind it: take the reader, which knows that"
 	ideaEmpty = "a document with nothing but a comment is no object: files have them at the top, at the end, and where something was taken out"
 	ideaScope = "the mapping's Scope decides: a cluster-scoped resource has no namespace in its URL, and a namespaced one always has"
 	ideaOrder = "what others need comes first: without its namespace, or its CRD, an object is refused"
@@ -36,6 +40,8 @@ const (
 func TestStep1Read(t *testing.T) {
 	for _, c := range []struct{ file, want, idea string }{
 		{"kind: ConfigMap\nmetadata: {name: a}\n---\nkind: Secret\nmetadata: {name: b}\n", "ConfigMap/a Secret/b", "--- begins the next document"},
+		{"kind: Secret\nmetadata: {name: a}\nstringData:\n  tls.crt: |\n    -----BEGIN CERTIFICATE-----\n    dGVh\n    -----END CERTIFICATE-----\n", "Secret/a", ideaAlone},
+		{"kind: ConfigMap\nmetadata: {name: a}\n--- # the next\nkind: Secret\nmetadata: {name: b}\n", "ConfigMap/a Secret/b", ideaAlone},
 		{"---\nkind: ConfigMap\nmetadata: {name: a}\n---\n", "ConfigMap/a", ideaEmpty},
 		{"# all about tea\n---\nkind: ConfigMap\nmetadata: {name: a}\n---\n# gone\n---\nkind: Secret\nmetadata: {name: b}\n", "ConfigMap/a Secret/b", ideaEmpty},
 		{"", "", "a file with nothing in it is no error"},
@@ -53,6 +59,15 @@ func TestStep1Read(t *testing.T) {
 		if got != c.want {
 			labtest.Unexpected(t, fmt.Sprintf("%q, of the file:\n%s", got, c.file), fmt.Sprintf("%q", c.want), c.idea)
 		}
+	}
+	if objects, err := read(strings.NewReader("metadata: {name: a}\n")); err == nil && len(objects) == 0 {
+		labtest.Unexpected(t, "no object and no error, of the file: metadata: {name: a}", "the object, which the mapper will refuse, or an error",
+			"only a document with nothing in it may be left out: whoever forgot the kind must be told")
+	}
+	broken := io.MultiReader(strings.NewReader("kind: ConfigMap\nmetadata: {name: a}\n---\n"), iotest.ErrReader(errors.New("connection lost")))
+	if objects, err := read(broken); err == nil || len(objects) > 0 {
+		labtest.Unexpected(t, fmt.Sprintf("%q, error: %v, of a file that breaks off after its first document", names(objects), err), "no objects, and the error",
+			"only io.EOF is the end of the file: after any other error nobody knows what else stands in it")
 	}
 	objects, err := read(strings.NewReader("kind: Deployment\nspec: {replicas: 3}\n"))
 	if err != nil || len(objects) != 1 {
@@ -138,6 +153,7 @@ func TestStep2At(t *testing.T) {
 		{object("v1", "ConfigMap", "", "a"), "/api/v1/namespaces/tea/configmaps/a", ideaScope},
 		{object("v1", "ConfigMap", "kitchen", "a"), "/api/v1/namespaces/kitchen/configmaps/a", "what the object says wins: the given namespace is for those that say nothing"},
 		{object("v1", "Namespace", "", "garden"), "/api/v1/namespaces/garden", ideaScope},
+		{object("v1", "Namespace", "kitchen", "garden"), "/api/v1/namespaces/garden", ideaScope + ", whatever the object says"},
 		{object("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", "kettles.tea.example.com"),
 			"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/kettles.tea.example.com", ideaScope},
 	} {
@@ -164,15 +180,21 @@ func TestStep3InOrder(t *testing.T) {
 		object("project.example.com/v1", "Namespace", "", "alike"),
 		object("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", "cups"),
 	}
+	for i := range 10 { // with a dozen objects or fewer, a sort that is not stable may look as if it were
+		objects = append(objects, object("v1", "ConfigMap", "", fmt.Sprint(i)))
+	}
 	got := names(inOrder(slices.Clone(objects)))
 	want := "Namespace/garden CustomResourceDefinition/kettles CustomResourceDefinition/cups Kettle/z ConfigMap/b ConfigMap/a Namespace/alike"
+	for i := range 10 {
+		want += fmt.Sprintf(" ConfigMap/%d", i)
+	}
 	if got != want {
 		idea := ideaOrder
 		switch {
-		case strings.Index(got, "Namespace/alike") < strings.Index(got, "Kettle/z"):
+		case strings.Index(got, "Namespace/alike") < strings.Index(got, "CustomResourceDefinition/"):
 			idea = "a kind is a group and a name: other groups may have a kind Namespace, too"
 		case strings.HasPrefix(got, "Namespace/garden CustomResourceDefinition/"):
-			idea = "the others stay as the file has them: whoever wrote it may have had a reason"
+			idea = "the others stay as the file has them: whoever wrote it may have had a reason; only a stable sort keeps equals in their order"
 		}
 		labtest.Unexpected(t, got, want, idea)
 	}

@@ -32,6 +32,9 @@ const (
 	ideaOnce  = "once is enough: what is still not there after a reset is a typo, or will be there later; either way the caller must know now"
 	ideaCost  = "a reset is expensive: the mapper asks the server for everything anew. What it knows, it need not ask for"
 	ideaEvery = "what does not exist is asked for again and again: without a pause between resets, one typo keeps the server busy"
+	ideaWhile = "a no is good for a while only: Every after the last reset, not after the last question, reset again, or what is installed " +
+		"later is never found (and is it f.Now that you ask, not time.Now?)"
+	ideaSecond = "after a reset the second answer counts, its mapping and its error"
 )
 
 var (
@@ -73,22 +76,44 @@ func (s *server) install() {
 }
 
 // find is what Find says, as text.
-func find(ctx context.Context, f *Finder, kind schema.GroupKind) string {
-	mapping, err := f.Find(klog.NewContext(ctx, klog.Logger{}), kind) // the mapper logs what its error says
+func find(ctx context.Context, f *Finder, kind schema.GroupKind, versions ...string) string {
+	mapping, err := f.Find(klog.NewContext(ctx, klog.Logger{}), kind, versions...) // the mapper logs what its error says
 	switch {
 	case meta.IsNoMatchError(err):
 		return "no match"
 	case err != nil:
 		return "error: " + err.Error()
+	case mapping == nil:
+		return "nothing, and no error"
 	}
 	return mapping.Resource.Resource
 }
 
 func check(t *testing.T, s *server, what, got, want string, asked int, idea string) {
 	t.Helper()
+	switch {
+	case strings.Contains(got, "no matches for kind"):
+		idea = "the caller asks meta.IsNoMatchError: return the mapper's error, or wrap it with %w"
+	case s.asked < asked && idea != ideaWhile:
+		idea = whyNoReset(t)
+	case s.asked == asked && got == "no match":
+		idea = ideaSecond
+	}
 	if got != want || s.asked != asked {
 		labtest.Unexpected(t, fmt.Sprintf("%s: %s; the server was asked %d times for everything", what, got, s.asked), fmt.Sprintf("%s, %d times", want, asked), idea)
 	}
+}
+
+// whyNoReset is the idea for those who should have reset the mapper, and have not.
+func whyNoReset(t *testing.T) string {
+	if _, f := start(); !f.mayReset() {
+		return "whoever has never reset the mapper may do it: f.last is zero then"
+	}
+	s, f := start()
+	if find(t.Context(), f, typo); s.asked > 1 { // the first question is no problem
+		return "mayReset notes a reset when it says yes: ask it only on a no match, or it notes resets that never come"
+	}
+	return ideaReset
 }
 
 func TestStep1Installed(t *testing.T) {
@@ -116,6 +141,55 @@ func TestStep1NoAnswer(t *testing.T) {
 	check(t, s, "a kind, when the server answers again", find(t.Context(), f, kettle), "kettles", 2, ideaReset)
 	s.Resources = s.Resources[:1]
 	check(t, s, "a typo then", find(t.Context(), f, typo), "no match", 3, ideaOnce)
+	s.down, s.now = errors.New("connection refused"), s.now.Add(time.Hour)
+	if got := find(t.Context(), f, typo); !strings.Contains(got, "connection refused") {
+		labtest.Unexpected(t, "a typo, when the server answers no more: "+got, "error: connection refused", ideaSecond)
+	}
+}
+
+// recorder is a mapper that has nothing. It notes what is asked of it.
+type recorder struct {
+	meta.ResettableRESTMapperWithContext // for the methods that nobody calls
+	calls                                []string
+}
+
+type callerKey struct{}
+
+func whose(ctx context.Context) string {
+	if ctx.Value(callerKey{}) == nil {
+		return "with another context"
+	}
+	return "with the caller's context"
+}
+
+func (r *recorder) RESTMappingWithContext(ctx context.Context, kind schema.GroupKind, versions ...string) (*meta.RESTMapping, error) {
+	r.calls = append(r.calls, fmt.Sprintf("ask %s for versions %v", whose(ctx), versions))
+	return nil, &meta.NoKindMatchError{GroupKind: kind, SearchedVersions: versions}
+}
+
+func (r *recorder) ResetWithContext(ctx context.Context) {
+	r.calls = append(r.calls, "reset "+whose(ctx))
+}
+
+func TestStep1SameQuestion(t *testing.T) {
+	r := &recorder{}
+	f := &Finder{Mapper: r, Every: time.Minute, Now: time.Now}
+	find(context.WithValue(t.Context(), callerKey{}, true), f, kettle, "v1", "v2")
+	want := []string{
+		"ask with the caller's context for versions [v1 v2]",
+		"reset with the caller's context",
+		"ask with the caller's context for versions [v1 v2]",
+	}
+	if got := strings.Join(r.calls, ", "); got != strings.Join(want, ", ") {
+		idea := "the second question is the first one again, with the same versions: without them the mapper takes the version that it likes best"
+		switch {
+		case strings.Contains(got, "another context"):
+			idea = "whoever calls may cancel, and then the questions end, too: hand ctx on each time"
+		case len(r.calls) < len(want):
+			idea = whyNoReset(t)
+		}
+		labtest.Unexpected(t, got, strings.Join(want, ", "), idea)
+	}
 }
 
 func TestStep2Pause(t *testing.T) {
@@ -128,11 +202,10 @@ func TestStep2Pause(t *testing.T) {
 	check(t, s, "a kind that is there, meanwhile", find(t.Context(), f, pot), "pots", 2, ideaCost)
 	s.install()
 	s.now = reset.Add(65 * time.Second) // the last question without a reset is not so long ago
-	check(t, s, "a kind that was installed since, 65 seconds after the last reset", find(t.Context(), f, kettle), "kettles", 3,
-		"a no is good for a while only: Every after the last reset, not after the last question, reset again, or what is installed "+
-			"later is never found (and is it f.Now that you ask, not time.Now?)")
+	check(t, s, "a kind that was installed since, 65 seconds after the last reset", find(t.Context(), f, kettle), "kettles", 3, ideaWhile)
 	s.now = s.now.Add(30 * time.Second)
-	check(t, s, "a kind that does not exist, half a minute after the last reset", find(t.Context(), f, typo), "no match", 3, ideaEvery)
+	check(t, s, "a kind that does not exist, half a minute after the last reset", find(t.Context(), f, typo), "no match", 3,
+		"one pause for all kinds: a reset forgets all of them, whichever it was for")
 }
 
 // The same on a real API server, with a real definition.
@@ -180,6 +253,6 @@ func TestStep1RealServer(t *testing.T) {
 		t.Fatal("the server does not serve the definition: ", err)
 	}
 	if got := find(t.Context(), f, kind); got != "kettles" {
-		labtest.Unexpected(t, got, "kettles", ideaReset)
+		labtest.Unexpected(t, got, "kettles", whyNoReset(t))
 	}
 }

@@ -12,7 +12,11 @@ import (
 // ForObject returns the mapping for an object that says, for example, "apiVersion: apps/v1" and "kind: Deployment":
 // its resource, as it stands in URLs, and whether it has namespaces.
 func ForObject(ctx context.Context, mapper meta.RESTMapperWithContext, apiVersion, kind string) (*meta.RESTMapping, error) {
-	gvk := schema.FromAPIVersionAndKind(apiVersion, kind)
+	version, err := schema.ParseGroupVersion(apiVersion) // schema.FromAPIVersionAndKind drops the error, and takes apps/v1/x for core
+	if err != nil {
+		return nil, fmt.Errorf("find the kind %s: %w", kind, err)
+	}
+	gvk := version.WithKind(kind)
 	// lab:begin 1 this guesses a plural, and that everything has namespaces; ask the mapper, which knows from the server
 	mapping, err := mapper.RESTMappingWithContext(ctx, gvk.GroupKind(), gvk.Version)
 	if err != nil {
@@ -27,12 +31,17 @@ func ForObject(ctx context.Context, mapper meta.RESTMapperWithContext, apiVersio
 // ForArgument returns the mapping for what a person types: a plural, singular or short name, alone (deploy), with its
 // group (deployments.apps), or with its version and group (deployments.v1.apps).
 func ForArgument(ctx context.Context, mapper meta.RESTMapperWithContext, argument string) (*meta.RESTMapping, error) {
-	// lab:begin 2 schema.ParseResourceArg reads a.b.c in two ways: try both; then from the resource to the kind, and on to the mapping
+	// lab:begin 2 schema.ParseResourceArg reads a.b.c in two ways: no match for one? try the other; then from the resource to the kind, and on to the mapping
 	withVersion, anyVersion := schema.ParseResourceArg(argument)
-	kind, err := mapper.KindForWithContext(ctx, anyVersion.WithVersion(""))
+	readings := []schema.GroupVersionResource{anyVersion.WithVersion("")}
 	if withVersion != nil {
-		if exact, exactErr := mapper.KindForWithContext(ctx, *withVersion); exactErr == nil {
-			kind, err = exact, nil
+		readings = []schema.GroupVersionResource{*withVersion, readings[0]}
+	}
+	var kind schema.GroupVersionKind
+	var err error
+	for _, reading := range readings {
+		if kind, err = mapper.KindForWithContext(ctx, reading); !meta.IsNoMatchError(err) {
+			break // found, or the server has not answered: then nobody knows whether this is what is meant
 		}
 	}
 	if err != nil {

@@ -4,6 +4,7 @@ package mapper
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -13,7 +14,11 @@ import (
 
 // ForObject gets autoscaling/v2 for an object of autoscaling/v1.
 func ForObject(ctx context.Context, mapper meta.RESTMapperWithContext, apiVersion, kind string) (*meta.RESTMapping, error) {
-	gvk := schema.FromAPIVersionAndKind(apiVersion, kind)
+	version, err := schema.ParseGroupVersion(apiVersion) // schema.FromAPIVersionAndKind drops the error, and takes apps/v1/x for core
+	if err != nil {
+		return nil, fmt.Errorf("find the kind %s: %w", kind, err)
+	}
+	gvk := version.WithKind(kind)
 	return mapper.RESTMappingWithContext(ctx, gvk.GroupKind())
 }
 

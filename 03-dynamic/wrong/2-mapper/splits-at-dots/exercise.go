@@ -3,6 +3,7 @@ package mapper
 
 import (
 	"context"
+	"fmt"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -12,7 +13,11 @@ import (
 
 // ForObject is right.
 func ForObject(ctx context.Context, mapper meta.RESTMapperWithContext, apiVersion, kind string) (*meta.RESTMapping, error) {
-	gvk := schema.FromAPIVersionAndKind(apiVersion, kind)
+	version, err := schema.ParseGroupVersion(apiVersion) // schema.FromAPIVersionAndKind drops the error, and takes apps/v1/x for core
+	if err != nil {
+		return nil, fmt.Errorf("find the kind %s: %w", kind, err)
+	}
+	gvk := version.WithKind(kind)
 	return mapper.RESTMappingWithContext(ctx, gvk.GroupKind(), gvk.Version)
 }
 
