@@ -45,7 +45,7 @@ func check(t *testing.T, call string, got []string, err error, want, idea string
 	t.Helper()
 	if seen := cmp.Or(strings.Join(got, ", "), "nothing"); err != nil || seen != want {
 		if slices.ContainsFunc(got, func(r string) bool { return strings.HasPrefix(r, " ") || strings.HasPrefix(r, "/") }) {
-			idea = "the group and version are those of the list; a resource has them only where its kind is of another group or version: see the Trap in the section \"resources\" of the chapter"
+			idea = "the group and version are those of the list; those of a resource are its kind's, and may be empty: see the Trap in the section \"resources\" of the chapter"
 		}
 		labtest.Unexpected(t, fmt.Sprintf("%s says %s; error: %v", call, seen, err), want, idea)
 	}

@@ -74,7 +74,7 @@ func TestStep2Everything(t *testing.T) {
 		resources, _, _ := Everything(t.Context(), start(t, served()))
 		switch slices.Sort(resources); {
 		case slices.ContainsFunc(resources, func(r string) bool { return strings.HasPrefix(r, " ") || strings.HasPrefix(r, "/") }):
-			idea = "the group and version are those of the list; a resource has them only where its kind is of another group or version: see the Trap in the section \"resources\" of the chapter"
+			idea = "the group and version are those of the list; those of a resource are its kind's, and may be empty: see the Trap in the section \"resources\" of the chapter"
 		case slices.Equal(resources, all):
 			idea = "they are the right ones: sort them"
 		case slices.Contains(resources, "v1 pods") && !slices.Contains(resources, "v1 pods/status"):

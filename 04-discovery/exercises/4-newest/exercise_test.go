@@ -90,7 +90,7 @@ func TestStep2Served(t *testing.T) {
 
 const (
 	ideaLists = "each list is of one version of one group, which gv says, and the resource is in two of them; " +
-		"Group and Version of a resource are those of its kind, and empty where they are the list's: see the Trap in the section \"resources\" of the chapter"
+		"Group and Version of a resource are its kind's, and may be empty: see the Trap in the section \"resources\" of the chapter"
 	ideaBoth = "the preferred version is what the server would choose; your types are those of the versions that you know. Only what both have works"
 	ideaNone = "nothing in common is an error that says so, and what each side has: the user must update one of the two"
 )
