@@ -30,6 +30,9 @@ func explain(ctx context.Context, config *rest.Config, args []string, out io.Wri
 	if err != nil {
 		return err
 	}
+	if strings.HasSuffix(path, ".") {
+		return fmt.Errorf("%q ends with a dot: the name of a field is missing behind it", path)
+	}
 	names := strings.Split(path, ".")
 	kind, err := kindOf(ctx, client, names[0])
 	if err != nil {
@@ -126,8 +129,11 @@ func (s schemas) find(kind schema.GroupVersionKind, names []string) (field, erro
 			if len(inside.Properties) == 0 {
 				return field{}, fmt.Errorf("no field %q in %s: it is a %s and has no fields", name, where, s.typeName(at.schema))
 			}
-			return field{}, fmt.Errorf("no field %q in %s, which has: %s", name, where,
-				strings.Join(slices.Sorted(maps.Keys(inside.Properties)), ", "))
+			err := fmt.Errorf("no field %q in %s, which has: %s", name, where, strings.Join(slices.Sorted(maps.Keys(inside.Properties)), ", "))
+			if i == 0 { // deployments.apps, as kubectl get takes it
+				err = fmt.Errorf("%w; a path is RESOURCE.FIELD.FIELD and takes no group or version", err)
+			}
+			return field{}, err
 		}
 		at = field{schema: next, required: slices.Contains(inside.Required, name)}
 	}

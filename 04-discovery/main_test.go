@@ -382,7 +382,10 @@ func TestExplain(t *testing.T) {
 		"teapots":              `no resource "teapots" on this server (go run ./04-discovery lists them)`,
 		"deploy.spec.replica":  `no field "replica" in deploy.spec, which has: minReadySeconds, paused, progressDeadlineSeconds, replicas, revisionHistoryLimit, selector, strategy, template`,
 		"deploy.spec.paused.x": `no field "x" in deploy.spec.paused: it is a boolean and has no fields`,
-		"deploy.":              `no field "" in deploy, which has: apiVersion, kind, metadata, spec, status`,
+		"deploy.":              `"deploy." ends with a dot: the name of a field is missing behind it`,
+		"deploy.spec.":         `"deploy.spec." ends with a dot: the name of a field is missing behind it`,
+		"deploy.apps":          `no field "apps" in deploy, which has: apiVersion, kind, metadata, spec, status; a path is RESOURCE.FIELD.FIELD and takes no group or version`,
+		"deploy.v1.apps":       `no field "v1" in deploy, which has: apiVersion, kind, metadata, spec, status; a path is RESOURCE.FIELD.FIELD and takes no group or version`,
 		"hpa":                  `the server has no OpenAPI v3 document for autoscaling/v2`,
 		"jobs":                 `get the OpenAPI v3 document of batch/v1: the server could not find the requested resource`,
 	} {

@@ -24,7 +24,8 @@ func With(lists []*metav1.APIResourceList, verb string) []string {
 	return found
 }
 
-// Served returns the resources of a server that know a verb, each in one version only: the one that the server prefers.
+// Served returns the resources of a server that know a verb, each in one version only: the one that the server prefers,
+// or another if the preferred one lacks it. If a group does not answer, that is an error: what is left is not complete.
 func Served(ctx context.Context, client discovery.ServerResourcesInterfaceWithContext, verb string) ([]string, error) {
 	// TODO 2: this asks for every version of every group; there is another method
 	_, lists, err := client.ServerGroupsAndResourcesWithContext(ctx)

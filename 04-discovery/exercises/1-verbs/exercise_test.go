@@ -33,6 +33,7 @@ func served() []*metav1.APIResourceList {
 			{Name: "pods/eviction", Namespaced: true, Verbs: metav1.Verbs{"create"}},
 			{Name: "namespaces", Verbs: all},
 			{Name: "bindings", Namespaced: true, Verbs: metav1.Verbs{"create"}},
+			{Name: "events", Namespaced: true, Verbs: metav1.Verbs{"deletecollection", "list"}},
 		}},
 		{GroupVersion: "autoscaling/v2", APIResources: []metav1.APIResource{{Name: "horizontalpodautoscalers", Namespaced: true, Verbs: all}}},
 		{GroupVersion: "autoscaling/v1", APIResources: []metav1.APIResource{{Name: "horizontalpodautoscalers", Namespaced: true, Verbs: all}}},
@@ -43,6 +44,9 @@ func served() []*metav1.APIResourceList {
 func check(t *testing.T, call string, got []string, err error, want, idea string) {
 	t.Helper()
 	if seen := cmp.Or(strings.Join(got, ", "), "nothing"); err != nil || seen != want {
+		if slices.ContainsFunc(got, func(r string) bool { return strings.HasPrefix(r, " ") || strings.HasPrefix(r, "/") }) {
+			idea = "the group and version are those of the list; those of a resource are its kind's, and may be empty: see the Trap in the section \"resources\" of the chapter"
+		}
 		labtest.Unexpected(t, fmt.Sprintf("%s says %s; error: %v", call, seen, err), want, idea)
 	}
 }
@@ -50,6 +54,8 @@ func check(t *testing.T, call string, got []string, err error, want, idea string
 func TestStep1Watch(t *testing.T) {
 	check(t, `With(lists, "watch")`, With(served(), "watch"), nil, "autoscaling/v1 horizontalpodautoscalers, autoscaling/v2 horizontalpodautoscalers, v1 namespaces, v1 pods",
 		"each resource says which verbs it knows: a review is only created, and nothing is left of it that could be watched")
+	check(t, `With(lists, "delete")`, With(served(), "delete"), nil, "autoscaling/v1 horizontalpodautoscalers, autoscaling/v2 horizontalpodautoscalers, v1 namespaces, v1 pods",
+		"a verb is a whole word: events know deletecollection, which is not delete")
 }
 
 func TestStep1Subresources(t *testing.T) {
@@ -60,21 +66,47 @@ func TestStep1Subresources(t *testing.T) {
 		"status is not the only subresource: an eviction is created at pods/eviction")
 }
 
-const ideaPreferred = "a group may serve the same objects in several versions; ServerPreferredResourcesWithContext takes the one that the server prefers"
+const (
+	ideaPreferred  = "a group may serve the same objects in several versions; ServerPreferredResourcesWithContext takes the one that the server prefers"
+	ideaNamespaced = "not everything has namespaces: ServerPreferredNamespacedResourcesWithContext leaves out what has none"
+)
 
 func TestStep2Served(t *testing.T) {
-	got, err := Served(t.Context(), start(t, &api{lists: served()}), "watch")
+	watch := metav1.Verbs{"watch"}
+	server := &api{broken: map[string]bool{}, lists: append(served(),
+		&metav1.APIResourceList{GroupVersion: "storage.k8s.io/v1", APIResources: []metav1.APIResource{{Name: "storageclasses", Verbs: watch}}},
+		&metav1.APIResourceList{GroupVersion: "storage.k8s.io/v1beta1", APIResources: []metav1.APIResource{{Name: "storageclasses", Verbs: watch}, {Name: "volumeattributesclasses", Verbs: watch}}},
+	)}
+	client := start(t, server)
+	got, err := Served(t.Context(), client, "watch")
 	idea := ideaPreferred
-	if !slices.Contains(got, "v1 namespaces") {
-		idea = "not everything has namespaces: ServerPreferredNamespacedResourcesWithContext leaves out what has none"
+	switch {
+	case !slices.Contains(got, "v1 namespaces"):
+		idea = ideaNamespaced
+	case !slices.Contains(got, "storage.k8s.io/v1beta1 volumeattributesclasses"):
+		idea = "each resource once, and none is lost: what the preferred version of a group lacks is in another one"
 	}
-	check(t, `Served(ctx, client, "watch")`, got, err, "autoscaling/v2 horizontalpodautoscalers, v1 namespaces, v1 pods", idea)
+	check(t, `Served(ctx, client, "watch")`, got, err, "autoscaling/v2 horizontalpodautoscalers, storage.k8s.io/v1 storageclasses, "+
+		"storage.k8s.io/v1beta1 volumeattributesclasses, v1 namespaces, v1 pods", idea)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if got, err = Served(ctx, start(t, &api{lists: served()}), "watch"); !errors.Is(err, context.Canceled) {
+	if got, err = Served(ctx, client, "watch"); !errors.Is(err, context.Canceled) {
+		idea = "ctx belongs to the caller, who may give up: pass it on, and no context of your own"
+		switch {
+		case err != nil:
+			idea = "wrap the error with %w, so that the caller finds its cause with errors.Is"
+		case len(got) == 0:
+			idea = "an error is no server without resources: return it"
+		}
 		labtest.Unexpected(t, fmt.Sprintf("the context is cancelled; Served says %s; error: %v", cmp.Or(strings.Join(got, ", "), "nothing"), err),
-			"an error: context canceled", "ctx belongs to the caller, who may give up: pass it on, and no context of your own")
+			"an error: context canceled", idea)
+	}
+
+	server.broken["storage.k8s.io/v1beta1"] = true
+	if got, err = Served(t.Context(), client, "watch"); err == nil {
+		labtest.Unexpected(t, fmt.Sprintf("storage.k8s.io/v1beta1 does not answer; Served says %s, and no error", cmp.Or(strings.Join(got, ", "), "nothing")), "an error",
+			"a list that is not complete looks like one that is: return the error, also when there is a list with it (04/partial uses both)")
 	}
 }
 
@@ -87,7 +119,7 @@ func TestStep2RealServer(t *testing.T) {
 		idea     string
 	}{
 		{"v1 pods", true, ideaPreferred},
-		{"v1 namespaces", true, "not everything has namespaces: ServerPreferredNamespacedResourcesWithContext leaves out what has none"},
+		{"v1 namespaces", true, ideaNamespaced},
 		{"apps/v1 deployments", true, ideaPreferred},
 		{"autoscaling/v2 horizontalpodautoscalers", true, ideaPreferred},
 		{"autoscaling/v1 horizontalpodautoscalers", false, ideaPreferred},

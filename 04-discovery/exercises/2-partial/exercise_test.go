@@ -2,6 +2,7 @@ package partial
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,9 +30,9 @@ const (
 	ideaUnknown = `"not in the list" is a no only if the list is complete: who takes an unknown for a no deletes what is there`
 )
 
-// served is what the server has; metrics are down.
+// served is what the server has; metrics are down in v1beta1.
 func served() *api {
-	return &api{served: map[string][]string{"v1": {"pods", "nodes"}, "metrics.k8s.io/v1beta1": nil, "apps/v1": {"deployments"}}}
+	return &api{served: map[string][]string{"v1": {"pods", "pods/status", "nodes"}, "metrics.k8s.io/v1": {"nodes"}, "metrics.k8s.io/v1beta1": nil, "apps/v1": {"deployments"}}}
 }
 
 func TestStep1Silent(t *testing.T) {
@@ -66,20 +67,24 @@ func everything(t *testing.T, a *api) string {
 }
 
 func TestStep2Everything(t *testing.T) {
-	got, want := everything(t, served()), "resources: apps/v1 deployments, v1 nodes, v1 pods; silent: metrics.k8s.io/v1beta1; error: false"
+	all := []string{"apps/v1 deployments", "metrics.k8s.io/v1 nodes", "v1 nodes", "v1 pods", "v1 pods/status"}
+	got, want := everything(t, served()), fmt.Sprintf("resources: %s; silent: metrics.k8s.io/v1beta1; error: false", strings.Join(all, ", "))
 	if got != want {
 		idea := ideaPartial
-		switch resources, _, _ := Everything(t.Context(), start(t, served())); {
-		case strings.Contains(got, "/ "):
-			idea = "the group and version are those of the list: see the Trap in the section \"resources\" of the chapter"
-		case slices.Equal(slices.Sorted(slices.Values(resources)), []string{"apps/v1 deployments", "v1 nodes", "v1 pods"}):
+		resources, _, _ := Everything(t.Context(), start(t, served()))
+		switch slices.Sort(resources); {
+		case slices.ContainsFunc(resources, func(r string) bool { return strings.HasPrefix(r, " ") || strings.HasPrefix(r, "/") }):
+			idea = "the group and version are those of the list; those of a resource are its kind's, and may be empty: see the Trap in the section \"resources\" of the chapter"
+		case slices.Equal(resources, all):
 			idea = "they are the right ones: sort them"
+		case slices.Contains(resources, "v1 pods") && !slices.Contains(resources, "v1 pods/status"):
+			idea = "a subresource is served, too, and stands in the list like any other: without it, Has would say no to what is there (ServerPreferredResources leaves subresources out, and all versions of a resource but one)"
 		}
 		labtest.Unexpected(t, got, want, idea)
 	}
 	a := served()
 	a.served["metrics.k8s.io/v1beta1"] = []string{"pods", "nodes"}
-	got, want = everything(t, a), "resources: apps/v1 deployments, metrics.k8s.io/v1beta1 nodes, metrics.k8s.io/v1beta1 pods, v1 nodes, v1 pods; silent: none; error: false"
+	got, want = everything(t, a), "resources: apps/v1 deployments, metrics.k8s.io/v1 nodes, metrics.k8s.io/v1beta1 nodes, metrics.k8s.io/v1beta1 pods, v1 nodes, v1 pods, v1 pods/status; silent: none; error: false"
 	if got != want {
 		labtest.Unexpected(t, got, want, "when every group answers, there is no error, and the result is complete")
 	}
@@ -91,6 +96,13 @@ func TestStep2Everything(t *testing.T) {
 	a.down = true
 	if got, want := everything(t, a), "resources: none; silent: none; error: true"; got != want {
 		labtest.Unexpected(t, got, want, "when the server itself does not answer, nothing is known: that is an error, and no empty server")
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if resources, silent, err := Everything(ctx, start(t, served())); !errors.Is(err, context.Canceled) {
+		labtest.Unexpected(t, fmt.Sprintf("ctx is cancelled; resources: %v; silent: %v; error: %v", resources, silent, err), "an error: context canceled",
+			"ctx belongs to the caller, who may give up: pass it on, and wrap the error with %w")
 	}
 }
 
@@ -105,7 +117,11 @@ func TestStep3Has(t *testing.T) {
 		idea                   string
 	}{
 		{"v1", "pods", Yes, "what is in the list is served"},
+		{"v1", "pods/status", Yes, "a subresource is in the list like any other"},
+		{"v1", "deployments", No, "compare whole texts: v1 is another group-version than apps/v1, and than metrics.k8s.io/v1beta1, and has answered"},
+		{"v1", "pod", No, "compare whole texts: pods is not pod"},
 		{"apps/v1", "kettles", No, "apps/v1 has answered, and has no kettles"},
+		{"metrics.k8s.io/v1", "pods", No, "a group-version answers or not, and not its group: v1 has answered, and only v1beta1 is silent"},
 		{"apps/v1beta1", "deployments", No, "the server knows its groups and versions, also those that do not answer: what it does not know, it does not serve"},
 		{"metrics.k8s.io/v1beta1", "pods", Unknown, ideaUnknown},
 		{"metrics.k8s.io/v1beta1", "kettles", Unknown, ideaUnknown},
@@ -157,7 +173,13 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			version.Freshness = apidiscoveryv2.DiscoveryFreshnessStale
 		}
 		for _, name := range names {
-			version.Resources = append(version.Resources, apidiscoveryv2.APIResourceDiscovery{Resource: name, ResponseKind: &metav1.GroupVersionKind{Kind: "Any"}})
+			kind := &metav1.GroupVersionKind{Kind: "Any"}
+			if _, sub, ok := strings.Cut(name, "/"); ok { // it stands behind its resource
+				parent := &version.Resources[len(version.Resources)-1]
+				parent.Subresources = append(parent.Subresources, apidiscoveryv2.APISubresourceDiscovery{Subresource: sub, ResponseKind: kind})
+				continue
+			}
+			version.Resources = append(version.Resources, apidiscoveryv2.APIResourceDiscovery{Resource: name, ResponseKind: kind})
 		}
 		i := slices.IndexFunc(list.Items, func(group apidiscoveryv2.APIGroupDiscovery) bool { return group.Name == gv.Group })
 		if i < 0 {

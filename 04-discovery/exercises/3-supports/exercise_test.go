@@ -1,12 +1,15 @@
 package supports
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	apidiscoveryv2 "k8s.io/api/apidiscovery/v2"
@@ -25,24 +28,43 @@ const (
 	ideaVerb    = "a resource says its verbs: that it is served does not mean that it can be watched, or listed, or deleted"
 	ideaNo      = "404 is an answer: the server does not have this group and version. No is no error"
 	ideaBroken  = "503 is no answer: somebody serves this group, and cannot say now what is in it. Who takes that for a no does the wrong thing"
+	ideaRefused = "401 and 403 are no answers: they say something about you, and nothing about what is served. Only 404 is a no"
+	ideaWord    = "a name and a verb are whole words: pods is not pod, and deletecollection is not delete"
+	ideaContext = "ctx belongs to the caller, who may give up: pass it on, also to Serves, and return the error that comes of it, wrapped with %w"
+	ideaOrder   = "PreferredVersion says which version is the preferred one: it need be neither the first of Versions nor the highest"
 	ideaVersion = "a group has versions, and not every resource is in each of them, not even in the preferred one: look into the lists"
 )
 
 // served is what the fake has. Attributes are in a version that is not preferred, and metrics are down.
 func served() *api {
 	all := metav1.Verbs{"create", "delete", "get", "list", "patch", "update", "watch"}
-	return &api{broken: map[string]bool{"metrics.k8s.io/v1beta1": true}, silent: map[string]bool{"coffee.example.com/v1beta1": true}, lists: []*metav1.APIResourceList{
+	lists := func(names ...string) (resources []metav1.APIResource) {
+		for _, name := range names {
+			resources = append(resources, metav1.APIResource{Name: name, Verbs: all})
+		}
+		return resources
+	}
+	return &api{broken: map[string]bool{"metrics.k8s.io/v1beta1": true}, lists: []*metav1.APIResourceList{
 		{GroupVersion: "v1", APIResources: []metav1.APIResource{
-			{Name: "pods", Verbs: all},
+			{Name: "pods", SingularName: "pod", ShortNames: []string{"po"}, Kind: "Pod", Verbs: all},
 			{Name: "pods/eviction", Verbs: metav1.Verbs{"create"}},
+			{Name: "events", Verbs: metav1.Verbs{"deletecollection", "list"}},
 		}},
-		{GroupVersion: "storage.k8s.io/v1", APIResources: []metav1.APIResource{{Name: "storageclasses", Verbs: all}}},
-		{GroupVersion: "storage.k8s.io/v1beta1", APIResources: []metav1.APIResource{{Name: "volumeattributesclasses", Verbs: all}}},
-		{GroupVersion: "autoscaling/v2", APIResources: []metav1.APIResource{{Name: "horizontalpodautoscalers", Verbs: all}}},
-		{GroupVersion: "autoscaling/v1", APIResources: []metav1.APIResource{{Name: "horizontalpodautoscalers", Verbs: all}}},
-		{GroupVersion: "metrics.k8s.io/v1beta1", APIResources: []metav1.APIResource{{Name: "pods", Verbs: metav1.Verbs{"get", "list"}}}},
-		{GroupVersion: "coffee.example.com/v1beta1", APIResources: []metav1.APIResource{{Name: "pots", Verbs: all}}},
+		{GroupVersion: "storage.k8s.io/v1", APIResources: lists("storageclasses")},
+		{GroupVersion: "storage.k8s.io/v1beta1", APIResources: lists("volumeattributesclasses")},
+		{GroupVersion: "autoscaling/v2", APIResources: lists("horizontalpodautoscalers")},
+		{GroupVersion: "autoscaling/v1", APIResources: lists("horizontalpodautoscalers")},
+		{GroupVersion: "garden.example.com/v1", APIResources: lists("spades")}, // preferred, although there is a v2
+		{GroupVersion: "garden.example.com/v2", APIResources: lists("spades", "rakes")},
+		{GroupVersion: "garden.example.com/v1beta1", APIResources: lists("spades", "rakes")},
+		{GroupVersion: "metrics.k8s.io/v1beta1", APIResources: lists("pods")},
+		{GroupVersion: "coffee.example.com/v1", APIResources: lists("pots")},
+		{GroupVersion: "coffee.example.com/v1beta1", APIResources: lists("pots")},
 		{GroupVersion: "authorization.k8s.io/v1", APIResources: []metav1.APIResource{{Name: "selfsubjectaccessreviews", Verbs: metav1.Verbs{"create"}}}},
+	}, refuses: map[string]*apierrors.StatusError{
+		"coffee.example.com/v1":    apierrors.NewServiceUnavailable("could not find who serves this"),
+		"safe.example.com/v1":      apierrors.NewForbidden(schema.GroupResource{}, "", errors.New("not for you")),
+		"strangers.example.com/v1": apierrors.NewUnauthorized("who are you?"),
 	}}
 }
 
@@ -78,16 +100,32 @@ func checkServes(t *testing.T, client Client, want, verb, answer, idea string) {
 }
 
 func TestStep1Serves(t *testing.T) {
-	client := start(t, served())
+	server := served()
+	client := start(t, server)
 	checkServes(t, client, "pods.v1.", "watch", "yes", ideaVerb)
+	if got, want := fmt.Sprint(server.taken()), "[/api/v1]"; got != want {
+		labtest.Unexpected(t, "Serves asks for "+got, want, "ServerResourcesForGroupVersionWithContext asks for one group and version: that is one request, and no other group disturbs it")
+	}
 	checkServes(t, client, "pods/eviction.v1.", "create", "yes", "a subresource is in the list, under pods/eviction")
 	checkServes(t, client, "pods/eviction.v1.", "list", "no", ideaVerb)
 	checkServes(t, client, "selfsubjectaccessreviews.v1.authorization.k8s.io", "list", "no", ideaVerb)
 	checkServes(t, client, "kettles.v1.", "list", "no", "that the version exists says nothing about the resource: look for it in the list")
-	checkServes(t, client, "pod.v1.", "list", "no", "the whole name: pods is not pod")
+	for _, name := range []string{"pod", "po", "Pod"} {
+		checkServes(t, client, name+".v1.", "list", "no", "want.Resource is the word in the URL: that is the Name, and neither the singular, nor a short name, nor the kind. "+ideaWord)
+	}
+	checkServes(t, client, "events.v1.", "delete", "no", ideaWord)
 	checkServes(t, client, "horizontalpodautoscalers.v2beta2.autoscaling", "list", "no", ideaNo)
 	checkServes(t, client, "kettles.v1.tea.example.com", "list", "no", ideaNo)
 	checkServes(t, client, "pods.v1beta1.metrics.k8s.io", "list", "an error", ideaBroken)
+	checkServes(t, client, "pots.v1.coffee.example.com", "list", "an error", "apierrors.IsNotFound looks at the answer's code; the text of an error may say anything. "+ideaBroken)
+	checkServes(t, client, "keys.v1.safe.example.com", "list", "an error", ideaRefused)
+	checkServes(t, client, "guests.v1.strangers.example.com", "list", "an error", ideaRefused)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if ok, err := Serves(ctx, client, resource("pods.v1."), "list"); !errors.Is(err, context.Canceled) {
+		labtest.Unexpected(t, fmt.Sprintf("ctx is cancelled; Serves says %v, error: %v", ok, err), "an error: context canceled", ideaContext)
+	}
 }
 
 func checkVersion(t *testing.T, client Client, want schema.GroupResource, verb, answer, idea string) {
@@ -98,7 +136,10 @@ func checkVersion(t *testing.T, client Client, want schema.GroupResource, verb, 
 		got = "an error"
 	}
 	if got != answer {
-		if apierrors.IsNotFound(err) || answer == "an error" && serves(t, client, want.Resource+".v1beta1."+want.Group, verb) != answer {
+		switch {
+		case strings.Contains(version, "/"):
+			idea = "return the version without its group: v1beta1, and not storage.k8s.io/v1beta1"
+		case apierrors.IsNotFound(err) || answer == "an error" && serves(t, client, "pots.v1.coffee.example.com", verb) != answer:
 			idea = "Version asks Serves (step 1), which must tell no from no answer; " + idea
 		}
 		labtest.Unexpected(t, fmt.Sprintf("of %s %s Version says %s; error: %v", verb, want, got, err), answer, idea)
@@ -109,6 +150,9 @@ func TestStep2Version(t *testing.T) {
 	client := start(t, served())
 	checkVersion(t, client, schema.GroupResource{Group: "storage.k8s.io", Resource: "volumeattributesclasses"}, "list", `"v1beta1"`, ideaVersion)
 	checkVersion(t, client, schema.GroupResource{Group: "autoscaling", Resource: "horizontalpodautoscalers"}, "watch", `"v2"`, "ask the preferred version first: the server has a reason to prefer it")
+	checkVersion(t, client, schema.GroupResource{Group: "garden.example.com", Resource: "spades"}, "list", `"v1"`, ideaOrder)
+	checkVersion(t, otherClient{client}, schema.GroupResource{Group: "garden.example.com", Resource: "spades"}, "list", `"v1"`, ideaOrder)
+	checkVersion(t, client, schema.GroupResource{Group: "garden.example.com", Resource: "rakes"}, "list", `"v2"`, "after the preferred version the others follow in the server's order, which is that of Versions")
 	checkVersion(t, client, schema.GroupResource{Resource: "pods"}, "list", `"v1"`, "the core group has an empty name, and is a group like the others")
 	checkVersion(t, client, schema.GroupResource{Group: "autoscaling", Resource: "kettles"}, "list", `""`, ideaVersion)
 	checkVersion(t, client, schema.GroupResource{Group: "tea.example.com", Resource: "kettles"}, "list", `""`, "a group that there is not is a no, and no error")
@@ -117,7 +161,26 @@ func TestStep2Version(t *testing.T) {
 	checkVersion(t, client, schema.GroupResource{Group: "metrics.k8s.io", Resource: "pods"}, "list", "an error",
 		"a version that does not answer is left out of its group, and ServerGroups returns no error: a group without a version is not a no: nobody answered")
 	checkVersion(t, client, schema.GroupResource{Group: "coffee.example.com", Resource: "pots"}, "list", "an error",
-		"the group has this version, and Serves got no answer from it: an error of Serves is no reason to go on, or to say no")
+		"the group prefers v1, and Serves got no answer from it: an error of Serves is no reason to go on, with v1beta1 perhaps, or to say no")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if version, err := Version(ctx, otherClient{client}, schema.GroupResource{Resource: "pods"}, "list"); !errors.Is(err, context.Canceled) {
+		labtest.Unexpected(t, fmt.Sprintf("ctx is cancelled after the groups came; Version says %q, error: %v", version, err), "an error: context canceled", ideaContext)
+	}
+}
+
+// otherClient has the groups even for a caller who has given up, and the preferred version is the last in them.
+type otherClient struct{ Client }
+
+func (c otherClient) ServerGroupsWithContext(ctx context.Context) (*metav1.APIGroupList, error) {
+	groups, err := c.Client.ServerGroupsWithContext(context.WithoutCancel(ctx))
+	if err == nil {
+		for _, group := range groups.Groups {
+			slices.Reverse(group.Versions)
+		}
+	}
+	return groups, err
 }
 
 // The same on a real API server.
@@ -138,12 +201,26 @@ func TestStep2RealServer(t *testing.T) {
 // api serves discovery as today's servers do: everything in two documents, in which a group and version that does not
 // answer is there, stale and without resources; and what one group and version has in a document of its own.
 type api struct {
-	lists  []*metav1.APIResourceList // the preferred version of a group before its other versions
-	broken map[string]bool           // by group and version
-	silent map[string]bool           // these do not answer, and the two documents do not know it yet
+	lists   []*metav1.APIResourceList         // the preferred version of a group before its other versions
+	broken  map[string]bool                   // by group and version
+	refuses map[string]*apierrors.StatusError // these answer with an error, and the two documents do not know it
+
+	mu    sync.Mutex
+	paths []string
+}
+
+// taken returns the paths of the requests since it was last called.
+func (a *api) taken() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	defer func() { a.paths = nil }()
+	return a.paths
 }
 
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a.mu.Lock()
+	a.paths = append(a.paths, r.URL.Path)
+	a.mu.Unlock()
 	path := strings.Trim(r.URL.Path, "/")
 	version := strings.TrimPrefix(strings.TrimPrefix(path, "api/"), "apis/")
 	at := slices.IndexFunc(a.lists, func(l *metav1.APIResourceList) bool { return l.GroupVersion == version })
@@ -153,7 +230,9 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if err := json.NewEncoder(w).Encode(a.document(path == "api")); err != nil {
 			panic(http.ErrAbortHandler)
 		}
-	case a.broken[version] || a.silent[version]:
+	case a.refuses[version] != nil:
+		labtest.SendError(w, a.refuses[version])
+	case a.broken[version]:
 		labtest.SendError(w, apierrors.NewServiceUnavailable("nobody is at home"))
 	case at >= 0:
 		labtest.SendJSON(w, http.StatusOK, a.lists[at])

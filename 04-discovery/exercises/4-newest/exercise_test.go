@@ -1,6 +1,7 @@
 package newest
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,6 +34,7 @@ func TestStep1Newest(t *testing.T) {
 		{[]string{"v1alpha2", "v1beta1"}, "v1beta1", "beta is newer than alpha"},
 		{[]string{"v9", "v10", "v2"}, "v10", "numbers are compared as numbers: as text, v9 comes after v10"},
 		{[]string{"v1beta2", "v1beta10"}, "v1beta10", "numbers are compared as numbers, those behind beta, too"},
+		{[]string{"v2beta1", "v1beta10"}, "v2beta1", "the number behind the v comes before the one behind beta; how long a text is says nothing"},
 		{[]string{"v1beta1"}, "v1beta1", "one is the newest of one"},
 		{nil, "", "there is no newest of none"},
 	} {
@@ -62,7 +64,7 @@ func TestStep2Served(t *testing.T) {
 		resource   schema.GroupResource
 		want, idea string
 	}{
-		{hpas, "[v1 v2]; error: false", "each list is of one version of one group: the resource is in two of them"},
+		{hpas, "[v1 v2]; error: false", ideaLists},
 		{schema.GroupResource{Group: "storage.k8s.io", Resource: "volumeattributesclasses"}, "[v1beta1]; error: false",
 			"that a group has a version v1 does not mean that the resource is in it: look into the list"},
 		{schema.GroupResource{Resource: "pods"}, "[v1]; error: false", "the group belongs to the name: example.com has pods, too, which are something else"},
@@ -72,12 +74,23 @@ func TestStep2Served(t *testing.T) {
 		versions, err := Served(t.Context(), client, c.resource)
 		slices.Sort(versions)
 		if got := fmt.Sprintf("%v; error: %v", versions, err != nil); got != c.want {
+			if err != nil {
+				c.idea = "that metrics.k8s.io does not answer is no matter to another group: the error names it, and the other lists are good"
+			}
 			labtest.Unexpected(t, fmt.Sprintf("of %s Served says %s", c.resource, got), c.want, c.idea)
 		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if versions, err := Served(ctx, client, hpas); !errors.Is(err, context.Canceled) {
+		labtest.Unexpected(t, fmt.Sprintf("ctx is cancelled; Served says %v; error: %v", versions, err), "an error: context canceled",
+			"ctx belongs to the caller, who may give up: pass it on, and wrap the error with %w")
 	}
 }
 
 const (
+	ideaLists = "each list is of one version of one group, which gv says, and the resource is in two of them; " +
+		"Group and Version of a resource are its kind's, and may be empty: see the Trap in the section \"resources\" of the chapter"
 	ideaBoth = "the preferred version is what the server would choose; your types are those of the versions that you know. Only what both have works"
 	ideaNone = "nothing in common is an error that says so, and what each side has: the user must update one of the two"
 )
@@ -121,7 +134,7 @@ func TestStep2RealServer(t *testing.T) {
 	served, err := Served(t.Context(), clientOf(t, labtest.Cluster(t)), hpas)
 	slices.Sort(served)
 	if got := fmt.Sprintf("%v; error: %v", served, err); got != "[v1 v2]; error: <nil>" {
-		labtest.Unexpected(t, got, "[v1 v2]; error: <nil>", "each list is of one version of one group: the resource is in two of them")
+		labtest.Unexpected(t, got, "[v1 v2]; error: <nil>", ideaLists)
 	}
 }
 

@@ -23,15 +23,15 @@ func silentIn(err error) []string {
 	return silent
 }
 
-// Everything returns the resources that the server serves, as "apps/v1 deployments", and the groups and versions that
-// could not say what they have. An error means that nothing is known at all.
+// Everything returns the resources that the server serves, as "apps/v1 deployments", subresources such as "v1 pods/status"
+// too, and the groups and versions that could not say what they have. An error means that nothing is known at all.
 func Everything(ctx context.Context, client discovery.ServerResourcesInterfaceWithContext) (resources, silent []string, err error) {
 	_, lists, err := client.ServerGroupsAndResourcesWithContext(ctx)
 	silent = silentIn(err)
 	if err != nil && len(silent) == 0 {
 		return nil, nil, fmt.Errorf("ask the server what it serves: %w", err)
 	}
-	// lab:begin 2 the lists that came are good, although err is not nil: put them into resources, sorted
+	// lab:begin 2 the lists that came are good, although err is not nil: put all of them into resources, subresources too, sorted
 	for _, list := range lists {
 		for _, resource := range list.APIResources {
 			resources = append(resources, list.GroupVersion+" "+resource.Name)
@@ -53,7 +53,7 @@ const (
 	Unknown Answer = "unknown" // its group and version did not answer
 )
 
-// Has says whether a resource, as "apps/v1 deployments", is among what Everything has returned.
+// Has says whether a resource, as "apps/v1" and "deployments", is among what Everything has returned.
 func Has(resources, silent []string, groupVersion, resource string) Answer {
 	// lab:begin 3 "it is not in the list" may mean two things
 	switch {

@@ -9,7 +9,7 @@ import (
 	"k8s.io/client-go/discovery"
 )
 
-// want: what is served in two versions is there twice
+// want: all versions of a resource but one
 
 // Everything leaves out what is served in a version that is not preferred.
 func Everything(ctx context.Context, client discovery.ServerResourcesInterfaceWithContext) (resources, silent []string, err error) {

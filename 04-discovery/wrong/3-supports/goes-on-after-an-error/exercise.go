@@ -1,4 +1,4 @@
-// Package supports is a sample of a typical mistake: it takes a version that does not answer for one without the resource.
+// Package supports is a sample of a typical mistake: when a version does not answer, it takes an older one.
 package supports
 
 import (
@@ -37,7 +37,7 @@ func Serves(ctx context.Context, client Client, want schema.GroupVersionResource
 	return false, nil
 }
 
-// Version goes on when a version does not answer.
+// Version goes on when a version does not answer, and keeps the error for the end.
 func Version(ctx context.Context, client Client, want schema.GroupResource, verb string) (string, error) {
 	groups, err := client.ServerGroupsWithContext(ctx)
 	if err != nil {
@@ -50,15 +50,22 @@ func Version(ctx context.Context, client Client, want schema.GroupResource, verb
 		if len(group.Versions) == 0 {
 			return "", fmt.Errorf("the group %s does not answer", group.Name)
 		}
-		for _, version := range group.Versions { // the preferred one is the first of them
-			ok, err := Serves(ctx, client, want.WithVersion(version.Version), verb)
+		versions := []string{group.PreferredVersion.Version}
+		for _, version := range group.Versions {
+			versions = append(versions, version.Version)
+		}
+		var last error
+		for _, version := range versions {
+			ok, err := Serves(ctx, client, want.WithVersion(version), verb)
 			if err != nil {
+				last = err
 				continue
 			}
 			if ok {
-				return version.Version, nil
+				return version, nil
 			}
 		}
+		return "", last
 	}
 	return "", nil
 }

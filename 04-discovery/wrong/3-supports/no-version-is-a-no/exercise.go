@@ -47,13 +47,17 @@ func Version(ctx context.Context, client Client, want schema.GroupResource, verb
 		if group.Name != want.Group {
 			continue
 		}
-		for _, version := range group.Versions { // the preferred one is the first of them
-			ok, err := Serves(ctx, client, want.WithVersion(version.Version), verb)
+		versions := []string{group.PreferredVersion.Version}
+		for _, version := range group.Versions {
+			versions = append(versions, version.Version)
+		}
+		for _, version := range versions {
+			ok, err := Serves(ctx, client, want.WithVersion(version), verb)
 			if err != nil {
 				return "", err
 			}
 			if ok {
-				return version.Version, nil
+				return version, nil
 			}
 		}
 	}
