@@ -2,37 +2,72 @@ package list
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/rest"
+	clienttesting "k8s.io/client-go/testing"
 
 	"client-go-lab/internal/labtest"
 )
 
 func TestMain(m *testing.M) { labtest.Exercise(m) }
 
-// garden is a cluster with three pods and three Deployments.
+// garden is a cluster with a few pods and Deployments. As a server does, it answers a request with a limit in pages.
 func garden() *fake.Clientset {
 	var objects []runtime.Object
 	for _, o := range []struct{ namespace, pod, deployment string }{
-		{"garden", "rose", "hedge"}, {"garden", "tulip", "lawn"}, {"kitchen", "basil", "herbs"},
+		{"garden", "rose", "hedge"}, {"garden", "tulip", "lawn"}, {"kitchen", "basil", "herbs"}, {"kitchen", "mint", "jam"},
 	} {
 		objects = append(objects,
 			&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: o.namespace, Name: o.pod}},
 			&appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: o.namespace, Name: o.deployment}})
 	}
-	return fake.NewClientset(objects...)
+	client := fake.NewClientset(objects...)
+	client.PrependReactor("list", "*", func(action clienttesting.Action) (handled bool, page runtime.Object, err error) {
+		list := action.(clienttesting.ListActionImpl)
+		page, err = client.Tracker().List(list.Resource, list.Kind, list.Namespace)
+		if err != nil {
+			return true, nil, err
+		}
+		items, err := meta.ExtractList(page)
+		if err != nil || list.ListOptions.Limit == 0 || len(items) < 2 {
+			return true, page, err // all of it
+		}
+		if list.ListOptions.Continue == "" {
+			err = errors.Join(meta.SetList(page, items[:1]), continueWith(page, "the rest"))
+		} else {
+			err = meta.SetList(page, items[1:])
+		}
+		return true, page, err
+	})
+	return client
 }
 
-// requests are those that the fake has seen: "list pods in the namespace garden".
+func continueWith(page runtime.Object, token string) error {
+	list, err := meta.ListAccessor(page)
+	if err == nil {
+		list.SetContinue(token)
+	}
+	return err
+}
+
+// requests are those that the fake has seen: "list pods in the namespace garden". Pages of one list are one.
 func requests(client *fake.Clientset) string {
 	var all []string
 	for _, a := range client.Actions() {
@@ -45,42 +80,79 @@ func requests(client *fake.Clientset) string {
 	if all == nil {
 		return "no request at all"
 	}
-	return strings.Join(all, ", ")
+	return strings.Join(slices.Compact(all), ", ")
 }
 
-func checkNames(t *testing.T, client *fake.Clientset, got []string, err error, request, want, idea string) {
+// A lister is PodNames or DeploymentNames.
+type lister func(ctx context.Context, client kubernetes.Interface, namespace string) ([]string, error)
+
+// checkNames asks for the names in a namespace. What the request must be, is checked even if the names are right.
+func checkNames(t *testing.T, names lister, resource, namespace, want, idea string) {
 	t.Helper()
-	seen := fmt.Sprintf("%s; result: %s", requests(client), cmp.Or(strings.Join(got, " "), "nothing"))
+	client := garden()
+	got, err := names(t.Context(), client, namespace)
+	slices.Sort(got)
+	sent, request := requests(client), "list "+resource+" in the namespace "+namespace
+	if err == nil && sent == request && strings.Join(got, " ") == want {
+		return
+	}
+	switch method := strings.ToUpper(resource[:1]) + resource[1:]; {
+	case sent == request && limited(client):
+		idea = "with a Limit the answer is a page, and Continue in it leads to the next: ask for all of them, or set no limit"
+	case sent == request:
+		idea = "the request is right: return the names of the Items in its answer"
+	case strings.HasSuffix(sent, "every namespace"):
+		idea = method + `("") is no default namespace, but every namespace: pass the namespace on. Who filters afterwards has asked for everything, and must be allowed to`
+	case strings.HasPrefix(sent, "list "+resource+" in the namespace "):
+		idea = "the caller says which namespace: pass it on to " + method
+	}
+	seen := fmt.Sprintf("%s; result: %s", sent, cmp.Or(strings.Join(got, " "), "nothing"))
 	if err != nil {
 		seen += fmt.Sprintf("; error: %v", err)
 	}
-	if err != nil || strings.Join(got, " ") != want {
-		labtest.Unexpected(t, seen, request+"; result: "+want, idea)
+	labtest.Unexpected(t, seen, request+"; result: "+want, idea)
+}
+
+func limited(client *fake.Clientset) bool {
+	return slices.ContainsFunc(client.Actions(), func(a clienttesting.Action) bool {
+		list, ok := a.(clienttesting.ListActionImpl)
+		return ok && list.ListOptions.Limit > 0
+	})
+}
+
+// checkErrors uses a real clientset, because the fake does not look at ctx. Its server answers every request with a 403.
+func checkErrors(t *testing.T, names lister) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		labtest.SendError(w, apierrors.NewForbidden(schema.GroupResource{}, "", errors.New("no rule allows it")))
+	}))
+	t.Cleanup(server.Close)
+	client, err := kubernetes.NewForConfig(&rest.Config{Host: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := names(t.Context(), client, "garden"); !apierrors.IsForbidden(err) {
+		labtest.Unexpected(t, fmt.Sprintf("the server forbids the request; result: %v, error: %v", got, err), "the server's error, wrapped with %w",
+			"no answer is not the same as an empty list: return the error of List, and wrap it with %w, as %v leaves only its words")
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := names(ended, client, "garden"); !errors.Is(err, context.Canceled) {
+		labtest.Unexpected(t, fmt.Sprintf("ctx has ended before the request; error: %v", err), "no request, and the error "+context.Canceled.Error(),
+			"pass ctx on to List: with a context of your own the caller cannot end the request")
 	}
 }
 
 func TestStep1PodNames(t *testing.T) {
-	client := garden()
-	got, err := PodNames(t.Context(), client, "garden")
-	idea := "a request is three calls: CoreV1() is the group and version, Pods(namespace) the resource, List the verb"
-	if strings.Contains(requests(client), "every namespace") {
-		idea = `Pods("") is no default namespace, but every namespace: pass the namespace on`
-	}
-	checkNames(t, client, got, err, "list pods in the namespace garden", "rose tulip", idea)
+	checkNames(t, PodNames, "pods", "garden", "rose tulip",
+		"a request is three calls: CoreV1() is the group and version, Pods(namespace) the resource, List the verb")
+	checkErrors(t, PodNames)
 }
 
 func TestStep2DeploymentNames(t *testing.T) {
-	client := garden()
-	got, err := DeploymentNames(t.Context(), client, "kitchen")
-	request := "list deployments in the namespace kitchen"
-	idea := "each API group has its own client in the clientset: Deployments are in apps/v1, so AppsV1()"
-	switch seen := requests(client); {
-	case seen == request:
-		idea = "the request is right: return the names of the Items in its answer"
-	case strings.Contains(seen, "every namespace"):
-		idea = `Deployments("") is no default namespace, but every namespace: pass the namespace on`
-	}
-	checkNames(t, client, got, err, request, "herbs", idea)
+	checkNames(t, DeploymentNames, "deployments", "kitchen", "herbs jam",
+		"each API group has its own client in the clientset: Deployments are in apps/v1, so AppsV1()")
+	checkErrors(t, DeploymentNames)
 }
 
 func TestStep3Ready(t *testing.T) {

@@ -2,6 +2,7 @@ package counter
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,8 +29,11 @@ func TestMain(m *testing.M) { labtest.Exercise(m) }
 const (
 	ideaVersion = "an Update that carries the resourceVersion of what you read says: only if this is still the latest. Without one it overwrites whatever is there"
 	ideaRetry   = "a conflict says that what you read is old: RetryOnConflict calls you again, and you read again, inside of it"
-	ideaWrapped = "that is the conflict's text, and no longer the conflict: wrap it with %w; with %v only words are left, and RetryOnConflict gives up"
+	ideaWrapped = "that is the conflict's text, and no longer the conflict: wrap it with %w; with %v only words are left, and neither RetryOnConflict nor your caller knows it"
+	ideaIgnored = "the server has refused the write, and its error is ignored: nothing was counted. Return it"
 	ideaResult  = "the write is right, the result is lost: does := in the function make a second variable?"
+	ideaAfter   = "the number that you wrote is the result: a Get after it may show what others have written since"
+	ideaContext = "pass ctx on to every request: with a context of your own the caller cannot end it"
 )
 
 // server keeps one ConfigMap, "steps", as an API server does: with a resourceVersion that every write changes, and that
@@ -37,17 +41,20 @@ const (
 type server struct {
 	sync.Mutex
 	count, version int
-	rival          int        // so many times does somebody else add one, each time right after the ConfigMap was read
-	refuse         error      // instead of an answer to a write
-	requests       []string   // "GET (version 1)", "PUT (version 1)": with the resourceVersion that was sent or received
-	labels         [][]string // the keys of the labels that were written
+	rival          int              // so many times does somebody else add one, each time right after the ConfigMap was read
+	after          bool             // somebody else adds one after each write
+	refuse         error            // instead of an answer to a write
+	refused        bool             // the last write was refused
+	requests       []string         // "GET (version 1)", "PUT (version 1)": with the resourceVersion that was sent or received
+	written        corev1.ConfigMap // the last one that was written
+	otherContexts  []string         // the methods of the requests that were not sent with the caller's ctx
 }
 
 func (s *server) configMap() *corev1.ConfigMap {
 	return &corev1.ConfigMap{
 		TypeMeta:   metav1.TypeMeta{Kind: "ConfigMap", APIVersion: "v1"},
 		ObjectMeta: metav1.ObjectMeta{Name: "steps", Namespace: "default", ResourceVersion: strconv.Itoa(s.version), Labels: map[string]string{"keep": "me"}},
-		Data:       map[string]string{"count": strconv.Itoa(s.count)},
+		Data:       map[string]string{"count": strconv.Itoa(s.count), "unit": "km"},
 	}
 }
 
@@ -74,6 +81,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		s.requests = append(s.requests, fmt.Sprintf("PUT (version %s)", cmp.Or(sent.ResourceVersion, "none")))
+		s.refused = true
 		var refused *apierrors.StatusError
 		switch {
 		case errors.As(s.refuse, &refused):
@@ -88,22 +96,37 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			labtest.SendError(w, apierrors.NewBadRequest("data.count is no number"))
 			return
 		}
-		var keys []string
-		for key := range sent.Labels {
-			keys = append(keys, key)
-		}
-		s.labels = append(s.labels, keys)
+		s.refused, s.written = false, sent
 		s.count, s.version = count, s.version+1
-		labtest.SendJSON(w, http.StatusOK, s.configMap())
+		answer := s.configMap()
+		if s.after {
+			s.count, s.version = s.count+1, s.version+1
+		}
+		labtest.SendJSON(w, http.StatusOK, answer)
 	default:
 		labtest.SendError(w, apierrors.NewMethodNotSupported(configMaps, r.Method+" (this exercise is about Get and Update)"))
 	}
 }
 
-func start(t *testing.T, s *server) corev1client.ConfigMapInterface {
+// callers is the key of a value in the caller's ctx. A request that was sent with this ctx, or one made from it, has it.
+type callers struct{}
+
+// start returns the caller's ctx, too.
+func start(t *testing.T, s *server) (context.Context, corev1client.ConfigMapInterface) {
 	srv := httptest.NewServer(s)
 	t.Cleanup(srv.Close)
-	return client(t, &rest.Config{Host: srv.URL, ContentConfig: rest.ContentConfig{ContentType: "application/json"}}, "default")
+	config := &rest.Config{Host: srv.URL, ContentConfig: rest.ContentConfig{ContentType: "application/json"}}
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			if r.Context().Value(callers{}) == nil {
+				s.Lock()
+				s.otherContexts = append(s.otherContexts, r.Method)
+				s.Unlock()
+			}
+			return next.RoundTrip(r)
+		})
+	})
+	return context.WithValue(t.Context(), callers{}, true), client(t, config, "default")
 }
 
 func client(t *testing.T, config *rest.Config, namespace string) corev1client.ConfigMapInterface {
@@ -129,28 +152,60 @@ func (s *server) seen(got int, err error) string {
 	return seen
 }
 
+func (s *server) checkContexts(t *testing.T) {
+	t.Helper()
+	if len(s.otherContexts) > 0 {
+		labtest.Unexpected(t, "not sent with the ctx of the caller: "+strings.Join(s.otherContexts, ", "), "every request is", ideaContext)
+	}
+}
+
 func TestStep1Alone(t *testing.T) {
 	s := &server{count: 5, version: 1}
-	got, err := tryOnce(t.Context(), start(t, s), "steps")
+	ctx, c := start(t, s)
+	got, err := tryOnce(ctx, c, "steps")
 	if err != nil || got != 6 || s.count != 6 {
 		labtest.Unexpected(t, s.seen(got, err), "result 6, the server has 6", "the typed client changes nothing by itself: what you change in the object in your hands, you must send")
 	}
-	if len(s.labels) != 1 || !slices.Equal(s.labels[0], []string{"keep"}) {
-		labtest.Unexpected(t, fmt.Sprintf("written with the labels %v", s.labels), "the labels that were there: keep",
-			"an Update replaces the whole object: send back what you read, with your change in it")
+	written, want := fmt.Sprintf("labels: %v, data: %v", s.written.Labels, s.written.Data), "labels: map[keep:me], data: map[count:6 unit:km]"
+	if written != want {
+		labtest.Unexpected(t, "written with "+written, want, "an Update replaces the whole object: send back what you read, with your change in it")
 	}
+	s.checkContexts(t)
 }
 
 func TestStep1Rival(t *testing.T) {
 	s := &server{count: 5, version: 1, rival: 1}
-	got, err := tryOnce(t.Context(), start(t, s), "steps")
+	ctx, c := start(t, s)
+	got, err := tryOnce(ctx, c, "steps")
 	if !apierrors.IsConflict(err) || s.count != 6 {
-		idea := ideaVersion
-		if textOnly(err) {
-			idea = ideaWrapped
-		}
-		labtest.Unexpected(t, s.seen(got, err), "the conflict that the server answers; it has 6, from the other writer", idea)
+		labtest.Unexpected(t, s.seen(got, err), "the conflict that the server answers; it has 6, from the other writer", s.idea(err, ideaVersion))
 	}
+}
+
+func TestStep1RivalAfter(t *testing.T) {
+	s := &server{count: 5, version: 1, after: true}
+	ctx, c := start(t, s)
+	got, err := tryOnce(ctx, c, "steps")
+	if err != nil || got != 6 || s.count != 7 {
+		labtest.Unexpected(t, s.seen(got, err), "result 6, what was written; the server has 7, as the other writer has counted since", ideaAfter)
+	}
+}
+
+// idea is the given one, unless there is a better one for what happened.
+func (s *server) idea(err error, idea string) string {
+	switch gets, puts := count(s.requests, "GET"), count(s.requests, "PUT"); {
+	case textOnly(err):
+		return ideaWrapped
+	case slices.Contains(s.requests, "PUT (version none)"):
+		return ideaVersion
+	case err == nil && s.refused:
+		return ideaIgnored
+	case puts > 1 && gets == 1:
+		return "you read once and wrote again and again: the same old resourceVersion conflicts for ever. Read inside of RetryOnConflict"
+	case apierrors.IsConflict(err) && puts > 1 && puts < 4:
+		return fmt.Sprintf("%d tries are too few: somebody else may be faster several times. DefaultRetry tries five times", puts)
+	}
+	return idea
 }
 
 // textOnly says whether err talks about a conflict, and is none.
@@ -160,40 +215,45 @@ func textOnly(err error) bool {
 
 func TestStep2Rival(t *testing.T) {
 	s := &server{count: 5, version: 1, rival: 3}
-	got, err := Add(t.Context(), start(t, s), "steps")
+	ctx, c := start(t, s)
+	got, err := Add(ctx, c, "steps")
 	if err != nil || got != 9 || s.count != 9 {
-		idea := ideaRetry
-		switch {
-		case err == nil && s.count == 9:
+		idea := s.idea(err, ideaRetry)
+		if err == nil && s.count == 9 {
 			idea = ideaResult
-		case textOnly(err):
-			idea = ideaWrapped
-		case slices.Contains(s.requests, "PUT (version none)"):
-			idea = ideaVersion
-		case count(s.requests, "PUT") > 1 && count(s.requests, "GET") == 1:
-			idea = "you read once and wrote again and again: the same old resourceVersion conflicts for ever. Read inside of RetryOnConflict"
 		}
 		labtest.Unexpected(t, s.seen(got, err), "result 9, the server has 9: 5, three from the other writer, and yours", idea)
+	}
+	s.checkContexts(t)
+}
+
+func TestStep2RivalAfter(t *testing.T) {
+	s := &server{count: 5, version: 1, rival: 1, after: true}
+	ctx, c := start(t, s)
+	got, err := Add(ctx, c, "steps")
+	if err != nil || got != 7 || s.count != 8 {
+		labtest.Unexpected(t, s.seen(got, err), "result 7, what was written; the server has 8, as the other writer has counted since", s.idea(err, ideaAfter))
 	}
 }
 
 func TestStep2GivesUp(t *testing.T) {
 	s := &server{count: 5, version: 1, rival: 1000}
-	got, err := Add(t.Context(), start(t, s), "steps")
-	if !apierrors.IsConflict(err) || count(s.requests, "PUT") < 2 || count(s.requests, "PUT") > 20 {
+	ctx, c := start(t, s)
+	got, err := Add(ctx, c, "steps")
+	if puts := count(s.requests, "PUT"); !apierrors.IsConflict(err) || puts < 2 || puts > 20 {
 		labtest.Unexpected(t, s.seen(got, err), "a few tries, and then the conflict as the error",
-			"whoever retries for ever hides that something is wrong: DefaultRetry tries five times, and its caller learns of the conflict")
+			s.idea(err, "whoever retries for ever hides that something is wrong: DefaultRetry tries five times, and its caller learns of the conflict"))
 	}
 }
 
 func TestStep2OtherErrors(t *testing.T) {
 	s := &server{count: 5, version: 1, rival: 1}
-	c := start(t, s)
-	if got, err := Add(t.Context(), c, "steps"); err != nil || got != 7 {
-		labtest.Unexpected(t, s.seen(got, err), "result 7: 5, one from the other writer, and yours", ideaRetry)
+	ctx, c := start(t, s)
+	if got, err := Add(ctx, c, "steps"); err != nil || got != 7 {
+		labtest.Unexpected(t, s.seen(got, err), "result 7: 5, one from the other writer, and yours", s.idea(err, ideaRetry))
 	}
 	s.requests, s.refuse = nil, apierrors.NewForbidden(schema.GroupResource{Resource: "configmaps"}, "steps", errors.New("no rule allows it"))
-	if got, err := Add(t.Context(), c, "steps"); !apierrors.IsForbidden(err) || count(s.requests, "PUT") != 1 {
+	if got, err := Add(ctx, c, "steps"); !apierrors.IsForbidden(err) || count(s.requests, "PUT") != 1 {
 		labtest.Unexpected(t, s.seen(got, err), "one write, and its error: forbidden", "only a conflict is mended by reading again: return every other error at once")
 	}
 }

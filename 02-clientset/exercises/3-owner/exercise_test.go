@@ -1,9 +1,12 @@
 package owner
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +20,7 @@ import (
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/rest"
 
 	"client-go-lab/internal/labtest"
 )
@@ -26,7 +30,10 @@ func TestMain(m *testing.M) { labtest.Exercise(m) }
 const (
 	ideaOwn      = "you own what you mention, and nothing else: an apply configuration has only pointers, so that what you did not set is not mentioned"
 	ideaConflict = "a field that another manager owns with another value is a conflict, and a refusal: only Force takes it away"
-	ideaCauses   = "the conflict of an Apply has a cause for each field, of the type FieldManagerConflict: field, and message with the other's name"
+	ideaCauses   = "the conflict of an Apply has a cause for each field, of the type FieldManagerConflict: field, and message with the other's name. Return all of them"
+	ideaText     = "the text of an error is for people, and may change: programs look at the causes"
+	ideaWrapped  = "the StatusError is inside of another error, wrapped with %w: errors.As finds it there, a type assertion sees only the outer one"
+	ideaVerb     = "that is the conflict's text, and no longer the conflict: wrap it with %w; %v leaves only words"
 	ideaRelease  = "an Apply says everything that you want: what you mentioned last time and leave out now, you give up"
 )
 
@@ -36,7 +43,7 @@ type cluster struct {
 	namespace string
 }
 
-// onFake is honest: fake.NewClientset keeps managedFields as a server does.
+// onFake is enough for most of it: fake.NewClientset keeps managedFields as a server does.
 func onFake(t *testing.T) *cluster {
 	return (&cluster{client: fake.NewClientset(), namespace: "default"}).with(t)
 }
@@ -61,6 +68,16 @@ func (c *cluster) with(t *testing.T) *cluster {
 func (c *cluster) apply(t *testing.T, manager string, spec *appsac.DeploymentSpecApplyConfiguration) {
 	t.Helper()
 	_, err := c.client.AppsV1().Deployments(c.namespace).Apply(t.Context(), appsac.Deployment("web", c.namespace).WithSpec(spec), metav1.ApplyOptions{FieldManager: manager})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// label takes the label scaled-by away from whoever owns it.
+func (c *cluster) label(t *testing.T, manager string) {
+	t.Helper()
+	configuration := appsac.Deployment("web", c.namespace).WithLabels(map[string]string{"scaled-by": manager})
+	_, err := c.client.AppsV1().Deployments(c.namespace).Apply(t.Context(), configuration, metav1.ApplyOptions{FieldManager: manager, Force: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,12 +139,18 @@ func TestStep1Owns(t *testing.T) {
 		err := Scale(t.Context(), c.client, c.namespace, "web", n)
 		web := c.web(t)
 		if err != nil || replicas(web) != fmt.Sprint(n) || web.Labels["scaled-by"] != "scaler" {
+			idea := "Apply takes what you want, and the server merges it into what is there: nothing is read before"
+			if err == nil && web.Labels == nil {
+				idea = "the label is one of the things that you want, beside the replicas: WithLabels(labels())"
+			}
 			labtest.Unexpected(t, fmt.Sprintf("replicas: %s, labels: %v, error: %v", replicas(web), web.Labels, err),
-				fmt.Sprintf("replicas: %d, labels: map[scaled-by:scaler]", n), "Apply takes what you want, and the server merges it into what is there: nothing is read before")
+				fmt.Sprintf("replicas: %d, labels: map[scaled-by:scaler]", n), idea)
 		}
 		if got := c.owned(t, Manager); got != both {
 			idea := ideaOwn
-			if got == "nothing" {
+			if slices.ContainsFunc(web.ManagedFields, func(m metav1.ManagedFieldsEntry) bool { return m.Operation == metav1.ManagedFieldsOperationUpdate }) {
+				idea = "who writes with Update or Patch gets no conflict, and cannot give a field up by leaving it out: only Apply makes an owner that can. Use Apply"
+			} else if got == "nothing" {
 				idea = "ApplyOptions.FieldManager is your name. Without one a real server refuses an Apply; the fake does not"
 			} else if strings.Contains(got, "template") || strings.Contains(got, "selector") {
 				idea += ". Whoever copies what was there owns it, too, and whoever wants to change it gets a conflict with you"
@@ -142,7 +165,39 @@ func TestStep1Conflict(t *testing.T) {
 	c.apply(t, "hpa", appsac.DeploymentSpec().WithReplicas(3))
 	err := Scale(t.Context(), c.client, c.namespace, "web", 5)
 	if got := replicas(c.web(t)); !apierrors.IsConflict(err) || got != "3" {
-		labtest.Unexpected(t, fmt.Sprintf("replicas: %s, error: %v; hpa owns %s", got, err, c.owned(t, "hpa")), "replicas: 3, and the server's conflict as the error", ideaConflict)
+		idea := ideaConflict
+		if got == "3" && err != nil {
+			idea = ideaVerb
+		}
+		labtest.Unexpected(t, fmt.Sprintf("replicas: %s, error: %v; hpa owns %s", got, err, c.owned(t, "hpa")), "replicas: 3, and the server's conflict as the error", idea)
+	}
+}
+
+func TestStep1Errors(t *testing.T) {
+	checkErrors(t, func(ctx context.Context, client kubernetes.Interface) error {
+		return Scale(ctx, client, "default", "web", 5)
+	})
+}
+
+// checkErrors uses a real clientset, because the fake does not look at ctx. Its server answers every request with a 403.
+func checkErrors(t *testing.T, call func(context.Context, kubernetes.Interface) error) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		labtest.SendError(w, apierrors.NewForbidden(schema.GroupResource{}, "", errors.New("no rule allows it")))
+	}))
+	t.Cleanup(server.Close)
+	client, err := kubernetes.NewForConfig(&rest.Config{Host: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := call(t.Context(), client); !apierrors.IsForbidden(err) {
+		labtest.Unexpected(t, fmt.Sprintf("the server forbids the request; error: %v", err), "the server's error, wrapped with %w", "who does not return the error of Apply says that it is done")
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := call(ended, client); !errors.Is(err, context.Canceled) {
+		labtest.Unexpected(t, fmt.Sprintf("ctx has ended before the request; error: %v", err), "no request, and the error "+context.Canceled.Error(),
+			"pass ctx on to Apply: with a context of your own the caller cannot end the request")
 	}
 }
 
@@ -150,15 +205,23 @@ func TestStep2Conflicts(t *testing.T) { conflicts(t, onFake(t)) }
 
 func conflicts(t *testing.T, c *cluster) {
 	c.apply(t, "hpa", appsac.DeploymentSpec().WithReplicas(3))
+	c.label(t, "team")
 	err := Scale(t.Context(), c.client, c.namespace, "web", 5)
-	want := []string{`.spec.replicas: conflict with "hpa"`}
-	for i, err := range []error{err, fmt.Errorf("some caller: %w", err)} {
-		if got := conflictsOf(err); got != said(want) {
-			idea := ideaCauses
-			if i == 1 {
-				idea = "somebody has wrapped it: errors.As looks through"
-			}
-			labtest.Unexpected(t, fmt.Sprintf("Conflicts %s of the error: %v", got, err), said(want), idea)
+	var status *apierrors.StatusError
+	if !errors.As(err, &status) {
+		t.Fatal("before Conflicts can look at it, Scale must return a conflict; error: ", err)
+	}
+	otherWords := &apierrors.StatusError{ErrStatus: *status.ErrStatus.DeepCopy()}
+	otherWords.ErrStatus.Message = "the same in other words"
+	want := []string{`.metadata.labels.scaled-by: conflict with "team"`, `.spec.replicas: conflict with "hpa"`}
+	for _, c := range []struct {
+		err  error
+		idea string
+	}{
+		{status, ideaCauses}, {otherWords, ideaText}, {err, ideaWrapped}, {fmt.Errorf("some caller: %w", err), ideaWrapped},
+	} {
+		if got := conflictsOf(c.err); got != said(want) {
+			labtest.Unexpected(t, fmt.Sprintf("Conflicts %s of the error: %v", got, c.err), said(want), c.idea)
 		}
 	}
 	deployments := schema.GroupResource{Group: "apps", Resource: "deployments"}
@@ -193,11 +256,12 @@ func conflictsOf(err error) (text string) {
 	return said(Conflicts(err))
 }
 
+// said sorts, because the order is the server's.
 func said(conflicts []string) string {
 	if len(conflicts) == 0 {
 		return "says nothing"
 	}
-	return "says " + strings.Join(conflicts, ", ")
+	return "says " + strings.Join(slices.Sorted(slices.Values(conflicts)), ", ")
 }
 
 func TestStep3Release(t *testing.T) { release(t, onFake(t)) }
@@ -220,6 +284,30 @@ func release(t *testing.T, c *cluster) {
 	if got := c.owned(t, "hpa"); got != ".spec.replicas" {
 		labtest.Unexpected(t, "hpa owns "+got, "hpa owns .spec.replicas, as before", ideaConflict)
 	}
+}
+
+func TestStep3TakesNothing(t *testing.T) {
+	c := onFake(t)
+	if err := Scale(t.Context(), c.client, c.namespace, "web", 5); err != nil {
+		t.Fatal("before Release can give something up: ", err)
+	}
+	c.label(t, "team")
+	err := Release(t.Context(), c.client, c.namespace, "web")
+	if got := c.web(t).Labels["scaled-by"]; !apierrors.IsConflict(err) || got != "team" {
+		idea := ideaConflict + ". To give something up needs no force"
+		if err != nil {
+			idea = ideaVerb
+		} else if got == "team" {
+			idea = "who does not return the error of Apply says that it is done"
+		}
+		labtest.Unexpected(t, fmt.Sprintf("the label is %q, which team had taken; error: %v", got, err), `"team", and the server's conflict as the error`, idea)
+	}
+}
+
+func TestStep3Errors(t *testing.T) {
+	checkErrors(t, func(ctx context.Context, client kubernetes.Interface) error {
+		return Release(ctx, client, "default", "web")
+	})
 }
 
 // What nobody else owns goes with its last owner.

@@ -37,8 +37,9 @@ func thereAtAll(store cache.Store) (bool, error) {
 	return false, nil
 }
 
-// Wait returns when the rollout of a Deployment is complete, and with an error if the Deployment is deleted, was never
-// there, or ctx ends before. The end of a stream, or a 410, is no reason to stop.
+// Wait returns when the rollout of a Deployment is complete. If the Deployment is deleted, or was never there, the error is
+// ErrGone; if ctx ends before, it is one that wait.Interrupted knows (k8s.io/apimachinery/pkg/util/wait). Either may be
+// wrapped. The end of a stream, or a 410, is no reason to stop.
 func Wait(ctx context.Context, client appsv1client.AppsV1Interface, namespace, name string) error {
 	// TODO 3: let watchtools.UntilWithSync list and watch this one Deployment; thereAtAll and done tell it what to think
 	_ = thereAtAll

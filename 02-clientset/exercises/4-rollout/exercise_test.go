@@ -118,7 +118,11 @@ type server struct {
 	history  []watchEvent
 }
 
-const everything = " of every Deployment"
+const (
+	everything       = " of every Deployment"
+	everyNamespace   = "/apis/apps/v1/deployments"
+	inEveryNamespace = everyNamespace + ", in no namespace (404)"
+)
 
 type watchEvent struct {
 	version int
@@ -183,6 +187,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.requests = append(s.requests, "get")
 		labtest.SendJSON(w, http.StatusOK, s.object())
 	case r.Method != http.MethodGet || r.URL.Path != path || !ok:
+		if strings.HasPrefix(r.URL.Path, everyNamespace) {
+			s.requests = append(s.requests, inEveryNamespace)
+		}
 		labtest.SendError(w, apierrors.NewNotFound(appsv1.Resource("deployments"), strings.TrimPrefix(r.URL.Path, path+"/")))
 	case query.Get("watch") == "true":
 		s.requests = append(s.requests, "watch"+what)
@@ -243,17 +250,18 @@ const long = 6 * time.Second
 var endless bool
 
 // waitOn waits on a fake server, for at most so long.
-func waitOn(t *testing.T, s *server, limit time.Duration) error {
+func waitOn(ctx context.Context, t *testing.T, s *server, limit time.Duration) error {
 	t.Helper()
 	if endless {
 		t.Fatal("not run: an earlier Wait does not come to an end")
 	}
 	srv := httptest.NewServer(s)
 	t.Cleanup(func() {
+		srv.Listener.Close()         // an endless Wait comes again at once
 		srv.CloseClientConnections() // Close alone waits for a stream that nobody has stopped
 		srv.Close()
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	c := client(t, &rest.Config{Host: srv.URL, ContentConfig: rest.ContentConfig{ContentType: "application/json"}})
 	done := make(chan error, 1)
@@ -264,7 +272,7 @@ func waitOn(t *testing.T, s *server, limit time.Duration) error {
 	case <-time.After(limit + 2*time.Second):
 		endless = true
 		labtest.Unexpected(t, "Wait does not come back"+strings.TrimPrefix(s.seen(nil), "error: <nil>"), "that it does, at the latest when its context ends",
-			"a loop must end when its context does; and a closed channel gives zero events, at once and for ever")
+			"a loop must end when its context does, so pass ctx on to whatever waits; and a closed channel gives zero events, at once and for ever")
 		return nil
 	}
 }
@@ -286,7 +294,28 @@ func (s *server) seen(err error) string {
 	if s.web != nil {
 		state = "now web is " + describe(s.web)
 	}
-	return fmt.Sprintf("error: %v, after the requests: %s; %s", err, cmp.Or(strings.Join(s.requests, ", "), "none"), state)
+	return fmt.Sprintf("error: %v, after the requests: %s; %s", err, cmp.Or(short(s.requests), "none"), state)
+}
+
+// short makes "list, get (50 times)" of so many requests.
+func short(requests []string) string {
+	var all []string
+	for i := 0; i < len(requests); {
+		n := 1
+		for i+n < len(requests) && requests[i+n] == requests[i] {
+			n++
+		}
+		if n == 1 {
+			all = append(all, requests[i])
+		} else {
+			all = append(all, fmt.Sprintf("%s (%d times)", requests[i], n))
+		}
+		i += n
+	}
+	if more := len(all) - 12; more > 0 {
+		all = append(all[:12], fmt.Sprintf("... %d more", more))
+	}
+	return strings.Join(all, ", ")
 }
 
 func TestStep3Complete(t *testing.T) {
@@ -300,7 +329,7 @@ func TestStep3Complete(t *testing.T) {
 		{"after streams that ended", &server{version: 1, web: unseen, streams: [][]any{{started}, {oldLeft}, {notServed, complete}}}, "a stream that ends says nothing about the rollout: watch again from where it ended"},
 		{"after a 410", &server{version: 1, web: unseen, streams: [][]any{{started}, {complete, expired{}}}}, "after a 410 list again: that it became complete was in the events that the server has forgotten"},
 	} {
-		err := waitOn(t, c.s, long)
+		err := waitOn(t.Context(), t, c.s, long)
 		c.s.Lock()
 		now := c.s.web
 		c.s.Unlock()
@@ -310,15 +339,22 @@ func TestStep3Complete(t *testing.T) {
 	}
 }
 
-// idea is the given one, unless a list or a watch was not only about web.
+// idea is the given one, unless the requests show a better one.
 func (s *server) idea(idea string) string {
 	s.Lock()
 	defer s.Unlock()
-	if strings.Contains(strings.Join(s.requests, ", "), everything) {
+	switch requests := strings.Join(s.requests, ", "); {
+	case strings.Contains(requests, inEveryNamespace):
+		return "the caller says which namespace: pass it on, for the list and for the watch; an empty one is every namespace"
+	case strings.Contains(requests, everything):
 		return "the Deployment that is complete is another one: choose yours with the field selector metadata.name, for the list and for the watch"
+	case len(s.requests) > 4 && !strings.Contains(requests, "watch"):
+		return "watch, do not poll: the server tells you of every change, and nobody asks in vain. (This server changes only while you watch)"
 	}
 	return idea
 }
+
+const ideaWrapped = "that is the error's text, and no longer the error: wrap it with %w, so that errors.Is and wait.Interrupted find it; %v leaves only words"
 
 func TestStep3Gone(t *testing.T) {
 	for _, c := range []struct {
@@ -331,17 +367,41 @@ func TestStep3Gone(t *testing.T) {
 		{"it is deleted between two streams", &server{version: 1, web: started, streams: [][]any{{oldLeft}, {nil}}}, "who waits for a deleted object waits for ever"},
 		{"it is deleted before a 410", &server{version: 1, web: started, streams: [][]any{{oldLeft}, {nil, expired{}}}}, "after a 410 the new list tells: what was there and is not any more, is deleted"},
 	} {
-		if err := waitOn(t, c.s, long); !errors.Is(err, ErrGone) {
+		if err := waitOn(t.Context(), t, c.s, long); !errors.Is(err, ErrGone) {
+			if err != nil && strings.Contains(err.Error(), ErrGone.Error()) {
+				c.idea = ideaWrapped
+			}
 			labtest.Unexpected(t, c.s.seen(err), fmt.Sprintf("the error %q, because %s", ErrGone, c.what), c.s.idea(c.idea))
 		}
 	}
 }
 
+// Web becomes complete as soon as somebody watches, but the caller does not want to wait any more.
+func TestStep3CallersContext(t *testing.T) {
+	s := &server{version: 1, web: unseen, streams: [][]any{{complete}}}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	checkInterrupted(t, s, waitOn(ctx, t, s, long), "before Wait was called",
+		"pass ctx on: with context.Background() the caller cannot end the wait. A limit of your own belongs inside: context.WithTimeout(ctx, ...)")
+}
+
 func TestStep3Timeout(t *testing.T) {
 	s := &server{version: 1, web: unseen, streams: [][]any{{started, oldLeft}}}
-	if err := waitOn(t, s, 300*time.Millisecond); !wait.Interrupted(err) {
-		labtest.Unexpected(t, s.seen(err), "an error that wait.Interrupted knows, because ctx has ended", "a rollout may never be complete: the caller's ctx ends the wait, and that is no success")
+	checkInterrupted(t, s, waitOn(t.Context(), t, s, 300*time.Millisecond), "before web was complete",
+		"a rollout may never be complete: the caller's ctx ends the wait, and that is no success")
+}
+
+func checkInterrupted(t *testing.T, s *server, err error, when, idea string) {
+	t.Helper()
+	if wait.Interrupted(err) {
+		return
 	}
+	for _, is := range []error{context.Canceled, context.DeadlineExceeded, wait.ErrorInterrupted(nil)} {
+		if err != nil && strings.Contains(err.Error(), is.Error()) {
+			idea = ideaWrapped
+		}
+	}
+	labtest.Unexpected(t, s.seen(err), "an error that wait.Interrupted knows, because ctx has ended "+when, s.idea(idea))
 }
 
 // The same on a real API server, with real controllers.
