@@ -47,7 +47,13 @@ func check(t *testing.T, call string, got []string, err error, want, idea string
 		if slices.ContainsFunc(got, func(r string) bool { return strings.HasPrefix(r, " ") || strings.HasPrefix(r, "/") }) {
 			idea = "the group and version are those of the list; those of a resource are its kind's, and may be empty: see the Trap in the section \"resources\" of the chapter"
 		}
-		labtest.Unexpected(t, fmt.Sprintf("%s says %s; error: %v", call, seen, err), want, idea)
+		if err == nil && strings.Join(slices.Sorted(slices.Values(got)), ", ") == want {
+			idea = "they are the right ones: sort them"
+		}
+		if err != nil {
+			seen += "; error: " + err.Error()
+		}
+		labtest.Unexpected(t, call+" says "+seen, want, idea)
 	}
 }
 

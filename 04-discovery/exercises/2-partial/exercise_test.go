@@ -71,12 +71,19 @@ func TestStep2Everything(t *testing.T) {
 	got, want := everything(t, served()), fmt.Sprintf("resources: %s; silent: metrics.k8s.io/v1beta1; error: false", strings.Join(all, ", "))
 	if got != want {
 		idea := ideaPartial
-		resources, _, _ := Everything(t.Context(), start(t, served()))
+		resources, silent, err := Everything(t.Context(), start(t, served()))
+		inOrder := slices.IsSorted(resources)
 		switch slices.Sort(resources); {
+		case err == nil && len(silent) == 0:
+			idea = "what did not answer is a part of the result: return silent, too, or the caller takes the list for complete"
 		case slices.ContainsFunc(resources, func(r string) bool { return strings.HasPrefix(r, " ") || strings.HasPrefix(r, "/") }):
 			idea = "the group and version are those of the list; those of a resource are its kind's, and may be empty: see the Trap in the section \"resources\" of the chapter"
-		case slices.Equal(resources, all):
+		case slices.Equal(resources, all) && err != nil:
+			idea = "the resources are right. With them, and with silent, the caller knows all that this error says: return none"
+		case slices.Equal(resources, all) && !inOrder:
 			idea = "they are the right ones: sort them"
+		case len(resources) > 0 && !slices.Contains(resources, "v1 pods"):
+			idea = "every resource of every list, as \"apps/v1 deployments\": the list's GroupVersion, a space, and the resource's Name"
 		case slices.Contains(resources, "v1 pods") && !slices.Contains(resources, "v1 pods/status"):
 			idea = "a subresource is served, too, and stands in the list like any other: without it, Has would say no to what is there (ServerPreferredResources leaves subresources out, and all versions of a resource but one)"
 		}

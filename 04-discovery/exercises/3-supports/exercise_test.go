@@ -29,7 +29,7 @@ const (
 	ideaNo      = "404 is an answer: the server does not have this group and version. No is no error"
 	ideaBroken  = "503 is no answer: somebody serves this group, and cannot say now what is in it. Who takes that for a no does the wrong thing"
 	ideaRefused = "401 and 403 are no answers: they say something about you, and nothing about what is served. Only 404 is a no"
-	ideaWord    = "a name and a verb are whole words: pods is not pod, and deletecollection is not delete"
+	ideaWord    = "A name and a verb are whole words: pods is not pod, and deletecollection is not delete"
 	ideaContext = "ctx belongs to the caller, who may give up: pass it on, also to Serves, and return the error that comes of it, wrapped with %w"
 	ideaOrder   = "PreferredVersion says which version is the preferred one: it need be neither the first of Versions nor the highest"
 	ideaVersion = "a group has versions, and not every resource is in each of them, not even in the preferred one: look into the lists"
@@ -102,7 +102,7 @@ func checkServes(t *testing.T, client Client, want, verb, answer, idea string) {
 func TestStep1Serves(t *testing.T) {
 	server := served()
 	client := start(t, server)
-	checkServes(t, client, "pods.v1.", "watch", "yes", ideaVerb)
+	checkServes(t, client, "pods.v1.", "watch", "yes", "want.Resource is the word in the URL: compare it with the Name of each resource in the list. "+ideaVerb)
 	if got, want := fmt.Sprint(server.taken()), "[/api/v1]"; got != want {
 		labtest.Unexpected(t, "Serves asks for "+got, want, "ServerResourcesForGroupVersionWithContext asks for one group and version: that is one request, and no other group disturbs it")
 	}
@@ -154,7 +154,7 @@ func TestStep2Version(t *testing.T) {
 	checkVersion(t, otherClient{client}, schema.GroupResource{Group: "garden.example.com", Resource: "spades"}, "list", `"v1"`, ideaOrder)
 	checkVersion(t, client, schema.GroupResource{Group: "garden.example.com", Resource: "rakes"}, "list", `"v2"`, "after the preferred version the others follow in the server's order, which is that of Versions")
 	checkVersion(t, client, schema.GroupResource{Resource: "pods"}, "list", `"v1"`, "the core group has an empty name, and is a group like the others")
-	checkVersion(t, client, schema.GroupResource{Group: "autoscaling", Resource: "kettles"}, "list", `""`, ideaVersion)
+	checkVersion(t, client, schema.GroupResource{Group: "autoscaling", Resource: "kettles"}, "list", `""`, "both versions have answered, and neither has it: that is a no, and no is no error")
 	checkVersion(t, client, schema.GroupResource{Group: "tea.example.com", Resource: "kettles"}, "list", `""`, "a group that there is not is a no, and no error")
 	checkVersion(t, client, schema.GroupResource{Group: "authorization.k8s.io", Resource: "selfsubjectaccessreviews"}, "list", `""`, ideaVerb)
 	checkVersion(t, client, schema.GroupResource{Group: "authorization.k8s.io", Resource: "selfsubjectaccessreviews"}, "create", `"v1"`, "ask with the verb that you are given")

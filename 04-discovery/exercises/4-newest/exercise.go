@@ -52,8 +52,8 @@ func Served(ctx context.Context, client discovery.ServerResourcesInterfaceWithCo
 var ErrNothingInCommon = errors.New("this program and the server have no version in common")
 
 // Choose returns the newest version that is both served and known to this program. If there is none, the error is
-// ErrNothingInCommon, and says what each side has.
+// ErrNothingInCommon, wrapped, and says what each side has. The caller's lists stay as they are.
 func Choose(served, known []string) (string, error) {
-	// TODO 3: leave in one of the two lists what is in the other one, too; the newest of that is it
+	// TODO 3: of a clone of one list, leave what is in the other one, too; the newest of that is it
 	return Newest(served), nil
 }

@@ -65,9 +65,9 @@ func Served(ctx context.Context, client discovery.ServerResourcesInterfaceWithCo
 var ErrNothingInCommon = errors.New("this program and the server have no version in common")
 
 // Choose returns the newest version that is both served and known to this program. If there is none, the error is
-// ErrNothingInCommon, and says what each side has.
+// ErrNothingInCommon, wrapped, and says what each side has. The caller's lists stay as they are.
 func Choose(served, known []string) (string, error) {
-	// lab:begin 3 leave in one of the two lists what is in the other one, too; the newest of that is it
+	// lab:begin 3 of a clone of one list, leave what is in the other one, too; the newest of that is it
 	common := slices.DeleteFunc(slices.Clone(served), func(v string) bool { return !slices.Contains(known, v) })
 	if len(common) == 0 {
 		return "", fmt.Errorf("%w: the server has %v, and this program %v", ErrNothingInCommon, served, known)
