@@ -192,12 +192,14 @@ func applyOne(ctx context.Context, client dynamic.Interface, mapper meta.RESTMap
 		request.DryRun = []string{metav1.DryRunAll}
 		done = "applied (server dry run)"
 	}
-	m.SetManagedFields(nil) // a file made with kubectl get -o yaml has them, and Apply refuses them
+	m.SetManagedFields(nil) // kubectl get -o yaml --show-managed-fields writes them, and Apply refuses them
 	_, err = at(client, mapping, namespace).Apply(ctx, m.GetName(), m.Unstructured, request)
-	if apierrors.IsConflict(err) {
+	switch {
+	case apierrors.HasStatusCause(err, metav1.CauseTypeFieldManagerConflict):
 		return fmt.Errorf("%w (take the field out of the file, let its owner change it, or take it over with -force-conflicts)", err)
-	}
-	if err != nil {
+	case apierrors.IsConflict(err): // force does not help
+		return fmt.Errorf("%w (take resourceVersion and uid out of the file: they are not those of the object that is there)", err)
+	case err != nil:
 		return err
 	}
 	fmt.Fprintf(out, "%s/%s %s\n", mapping.Resource.GroupResource(), m.GetName(), done)

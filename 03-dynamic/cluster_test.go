@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -144,7 +145,7 @@ func TestApplyFileOnCluster(t *testing.T) {
 	// Somebody else takes a field over: to apply it again is a conflict, and the others are applied all the same.
 	salt := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "ConfigMap",
 		"metadata": map[string]any{"name": "salt"}, "data": map[string]any{"grams": "500"}}}
-	_, err := client.Resource(configMaps).Namespace(labNamespace).Apply(t.Context(), "salt", salt, metav1.ApplyOptions{FieldManager: "cook", Force: true})
+	cooks, err := client.Resource(configMaps).Namespace(labNamespace).Apply(t.Context(), "salt", salt, metav1.ApplyOptions{FieldManager: "cook", Force: true})
 	require.NoError(t, err)
 	stdout, stderr, code = program.Run(t.Context(), args...)
 	assert.Equal(t, chapter.ExitFailed, code)
@@ -155,6 +156,13 @@ func TestApplyFileOnCluster(t *testing.T) {
 	taken, err := client.Resource(configMaps).Namespace(labNamespace).Get(t.Context(), "salt", metav1.GetOptions{})
 	require.NoError(t, err)
 	assert.Equal(t, map[string]any{"grams": "5"}, taken.Object["data"])
+
+	// The file is older than the object: force is no help.
+	old := filepath.Join(t.TempDir(), "old.yaml")
+	require.NoError(t, os.WriteFile(old, fmt.Appendf(nil, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: salt, resourceVersion: %q}\n", cooks.GetResourceVersion()), 0o600))
+	_, stderr, code = program.Run(t.Context(), "apply", old, "-force-conflicts", "-n", labNamespace, "-kubeconfig", kubeconfig)
+	assert.Equal(t, chapter.ExitFailed, code)
+	assert.Contains(t, stderr, "the object has been modified; please apply your changes to the latest version and try again (take resourceVersion and uid out of the file: they are not those of the object that is there)")
 
 	// A new version of a CRD that is there already, and an object in it.
 	_, versions, _ := strings.Cut(string(example), "---\n")

@@ -356,7 +356,7 @@ func TestApply(t *testing.T) {
 func TestApplyConflict(t *testing.T) {
 	c := newFakeCluster()
 	c.PrependReactor("patch", "configmaps", func(clienttesting.Action) (bool, runtime.Object, error) {
-		return true, nil, apierrors.NewApplyConflict(nil, `Apply failed with 1 conflict: conflict with "cook": .data.salt`)
+		return true, nil, apierrors.NewApplyConflict([]metav1.StatusCause{{Type: metav1.CauseTypeFieldManagerConflict}}, `Apply failed with 1 conflict: conflict with "cook": .data.salt`)
 	})
 	err := apply(t.Context(), c, c.mapper, "default", strings.NewReader("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"), applyOptions{}, &bytes.Buffer{})
 	assert.ErrorContains(t, err, `document 1, ConfigMap a: Apply failed with 1 conflict: conflict with "cook": .data.salt (take the field out of the file, let its owner change it, or take it over with -force-conflicts)`)

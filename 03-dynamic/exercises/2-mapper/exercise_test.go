@@ -127,11 +127,39 @@ func TestStep2ForArgument(t *testing.T) { forArgument(t, onFake()) }
 // halfDeaf is a mapper that gets no answer when somebody asks for a version.
 type halfDeaf struct{ meta.RESTMapperWithContext }
 
+func (h halfDeaf) down(resource schema.GroupVersionResource) error {
+	if resource.Version == "" {
+		return nil
+	}
+	return errors.New("connection refused")
+}
+
 func (h halfDeaf) KindForWithContext(ctx context.Context, resource schema.GroupVersionResource) (schema.GroupVersionKind, error) {
-	if resource.Version != "" {
-		return schema.GroupVersionKind{}, errors.New("connection refused")
+	if err := h.down(resource); err != nil {
+		return schema.GroupVersionKind{}, err
 	}
 	return h.RESTMapperWithContext.KindForWithContext(ctx, resource)
+}
+
+func (h halfDeaf) KindsForWithContext(ctx context.Context, resource schema.GroupVersionResource) ([]schema.GroupVersionKind, error) {
+	if err := h.down(resource); err != nil {
+		return nil, err
+	}
+	return h.RESTMapperWithContext.KindsForWithContext(ctx, resource)
+}
+
+func (h halfDeaf) ResourceForWithContext(ctx context.Context, resource schema.GroupVersionResource) (schema.GroupVersionResource, error) {
+	if err := h.down(resource); err != nil {
+		return schema.GroupVersionResource{}, err
+	}
+	return h.RESTMapperWithContext.ResourceForWithContext(ctx, resource)
+}
+
+func (h halfDeaf) ResourcesForWithContext(ctx context.Context, resource schema.GroupVersionResource) ([]schema.GroupVersionResource, error) {
+	if err := h.down(resource); err != nil {
+		return nil, err
+	}
+	return h.RESTMapperWithContext.ResourcesForWithContext(ctx, resource)
 }
 
 func TestStep2NoAnswer(t *testing.T) {

@@ -63,7 +63,7 @@ var (
 	crdKind       = schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}
 )
 
-// inOrder returns first the objects that others need, namespaces and definitions, and then the others, as they came.
+// inOrder returns first the objects that others need, namespaces before definitions (CRDs), and then the others, as they came.
 func inOrder(objects []*unstructured.Unstructured) []*unstructured.Unstructured {
 	// TODO 3: give each kind a rank, and sort without disturbing what has the same one
 	_, _ = namespaceKind, crdKind

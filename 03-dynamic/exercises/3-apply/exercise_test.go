@@ -34,48 +34,54 @@ const (
 	ideaAlone = "--- separates documents only at the beginning of a line, with nothing but a comment behind it: take the reader, which knows that"
 	ideaEmpty = "a document with nothing but a comment is no object: files have them at the top, at the end, and where something was taken out"
 	ideaScope = "the mapping's Scope decides: a cluster-scoped resource has no namespace in its URL, and a namespaced one always has"
-	ideaOrder = "what others need comes first: without its namespace, or its CRD, an object is refused"
+	ideaOrder = "what others need comes first, namespaces, then CRDs: without its namespace, or its CRD, an object is refused"
+)
+
+// Two documents.
+const (
+	configMap = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"
+	secret    = "apiVersion: v1\nkind: Secret\nmetadata: {name: b}\n"
 )
 
 func TestStep1Read(t *testing.T) {
 	for _, c := range []struct{ file, want, idea string }{
-		{"kind: ConfigMap\nmetadata: {name: a}\n---\nkind: Secret\nmetadata: {name: b}\n", "ConfigMap/a Secret/b", "--- begins the next document"},
-		{"kind: Secret\nmetadata: {name: a}\nstringData:\n  tls.crt: |\n    -----BEGIN CERTIFICATE-----\n    dGVh\n    -----END CERTIFICATE-----\n", "Secret/a", ideaAlone},
-		{"kind: ConfigMap\nmetadata: {name: a}\n--- # the next\nkind: Secret\nmetadata: {name: b}\n", "ConfigMap/a Secret/b", ideaAlone},
-		{"---\nkind: ConfigMap\nmetadata: {name: a}\n---\n", "ConfigMap/a", ideaEmpty},
-		{"# all about tea\n---\nkind: ConfigMap\nmetadata: {name: a}\n---\n# gone\n---\nkind: Secret\nmetadata: {name: b}\n", "ConfigMap/a Secret/b", ideaEmpty},
+		{configMap + "---\n" + secret, "ConfigMap/a Secret/b", "--- begins the next document"},
+		{"apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData:\n  tls.crt: |\n    -----BEGIN CERTIFICATE-----\n    dGVh\n    -----END CERTIFICATE-----\n", "Secret/a", ideaAlone},
+		{configMap + "--- # the next\n" + secret, "ConfigMap/a Secret/b", ideaAlone},
+		{"---\n" + configMap + "---\n", "ConfigMap/a", ideaEmpty},
+		{"# all about tea\n---\n" + configMap + "---\n# gone\n---\n" + secret, "ConfigMap/a Secret/b", ideaEmpty},
 		{"", "", "a file with nothing in it is no error"},
-		{`{"kind": "ConfigMap", "metadata": {"name": "a"}}`, "ConfigMap/a", "JSON is YAML, too"},
-		{"kind: ConfigMap\nmetadata: {name: a}\n---\nkind: [\n", "an error", "a part of a file is worse than nothing: what cannot be read is an error, and then there are no objects"},
+		{`{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}`, "ConfigMap/a", "JSON is YAML, too"},
+		{configMap + "---\nkind: [\n", "an error", "a part of a file is worse than nothing: what cannot be read is an error"},
 	} {
 		objects, err := read(strings.NewReader(c.file))
-		got := names(objects)
+		got, seen := names(objects), fmt.Sprintf("%q", names(objects))
 		if err != nil {
-			got = "an error"
-			if len(objects) > 0 {
-				got += ", and " + names(objects)
-			}
+			got, seen = "an error", fmt.Sprintf("the error %q", err)
+		}
+		if errors.Is(err, io.EOF) {
+			c.idea = "io.EOF says that the file has come to its end: that is no error"
 		}
 		if got != c.want {
-			labtest.Unexpected(t, fmt.Sprintf("%q, of the file:\n%s", got, c.file), fmt.Sprintf("%q", c.want), c.idea)
+			labtest.Unexpected(t, fmt.Sprintf("%s, of the file:\n%s", seen, c.file), fmt.Sprintf("%q", c.want), c.idea)
 		}
 	}
 	if objects, err := read(strings.NewReader("metadata: {name: a}\n")); err == nil && len(objects) == 0 {
 		labtest.Unexpected(t, "no object and no error, of the file: metadata: {name: a}", "the object, which the mapper will refuse, or an error",
 			"only a document with nothing in it may be left out: whoever forgot the kind must be told")
 	}
-	broken := io.MultiReader(strings.NewReader("kind: ConfigMap\nmetadata: {name: a}\n---\n"), iotest.ErrReader(errors.New("connection lost")))
-	if objects, err := read(broken); err == nil || len(objects) > 0 {
-		labtest.Unexpected(t, fmt.Sprintf("%q, error: %v, of a file that breaks off after its first document", names(objects), err), "no objects, and the error",
+	broken := io.MultiReader(strings.NewReader(configMap+"---\n"), iotest.ErrReader(errors.New("connection lost")))
+	if objects, err := read(broken); err == nil {
+		labtest.Unexpected(t, fmt.Sprintf("%q, and no error, of a file that breaks off after its first document", names(objects)), "the error of the file",
 			"only io.EOF is the end of the file: after any other error nobody knows what else stands in it")
 	}
-	objects, err := read(strings.NewReader("kind: Deployment\nspec: {replicas: 3}\n"))
+	objects, err := read(strings.NewReader("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {replicas: 3}\n"))
 	if err != nil || len(objects) != 1 {
 		t.Fatal(objects, err)
 	}
 	if replicas, found, err := unstructured.NestedInt64(objects[0].Object, "spec", "replicas"); replicas != 3 || !found || err != nil {
 		labtest.Unexpected(t, fmt.Sprintf("replicas: 3 is read as %d, found %v, error: %v", replicas, found, err), "3",
-			"the Nested... helpers want int64, and Go's own JSON decoder makes float64: decode with k8s.io/apimachinery/pkg/util/yaml, into a map[string]any")
+			"the Nested... helpers want int64, and Go's own JSON decoder makes float64: decode with yaml.Unmarshal of k8s.io/apimachinery/pkg/util/yaml, not with its Decoder, into a map[string]any")
 	}
 }
 
@@ -191,7 +197,7 @@ func TestStep3InOrder(t *testing.T) {
 	if got != want {
 		idea := ideaOrder
 		switch {
-		case strings.Index(got, "Namespace/alike") < strings.Index(got, "CustomResourceDefinition/"):
+		case strings.HasPrefix(got, "Namespace/garden Namespace/alike"):
 			idea = "a kind is a group and a name: other groups may have a kind Namespace, too"
 		case strings.HasPrefix(got, "Namespace/garden CustomResourceDefinition/"):
 			idea = "the others stay as the file has them: whoever wrote it may have had a reason; only a stable sort keeps equals in their order"

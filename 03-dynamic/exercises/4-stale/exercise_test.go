@@ -141,7 +141,9 @@ func TestStep1NoAnswer(t *testing.T) {
 	check(t, s, "a kind, when the server answers again", find(t.Context(), f, kettle), "kettles", 2, ideaReset)
 	s.Resources = s.Resources[:1]
 	check(t, s, "a typo then", find(t.Context(), f, typo), "no match", 3, ideaOnce)
-	s.down, s.now = errors.New("connection refused"), s.now.Add(time.Hour)
+	s, f = start()
+	find(t.Context(), f, pot)
+	s.down = errors.New("connection refused")
 	if got := find(t.Context(), f, typo); !strings.Contains(got, "connection refused") {
 		labtest.Unexpected(t, "a typo, when the server answers no more: "+got, "error: connection refused", ideaSecond)
 	}
@@ -165,6 +167,11 @@ func whose(ctx context.Context) string {
 func (r *recorder) RESTMappingWithContext(ctx context.Context, kind schema.GroupKind, versions ...string) (*meta.RESTMapping, error) {
 	r.calls = append(r.calls, fmt.Sprintf("ask %s for versions %v", whose(ctx), versions))
 	return nil, &meta.NoKindMatchError{GroupKind: kind, SearchedVersions: versions}
+}
+
+func (r *recorder) RESTMappingsWithContext(ctx context.Context, kind schema.GroupKind, versions ...string) ([]*meta.RESTMapping, error) {
+	_, err := r.RESTMappingWithContext(ctx, kind, versions...)
+	return nil, err
 }
 
 func (r *recorder) ResetWithContext(ctx context.Context) {
