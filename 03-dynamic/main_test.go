@@ -256,13 +256,14 @@ func TestReadManifests(t *testing.T) {
 		file string
 		want []string
 	}{
-		"two that are not good": {"kind: a\n---\n" + a + "---\n{\n", []string{"document 1: it has no apiVersion or no kind", "document 3: error converting YAML"}},
-		"a key twice":           {a + "---\n" + b + "kind: ConfigMap\n", []string{"document 2: ", `"kind" already set`}},
-		"a string":              {"tea\n", []string{"document 1: it is no object, but a string"}},
-		"a list":                {a + "---\n- a\n", []string{"document 2: it is no object, but a list"}},
-		"a number":              {"7\n", []string{"document 1: it is no object, but a number"}},
-		"no name":               {a + "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {generateName: a-}\n", []string{"document 2: it has no metadata.name (apply must know what to change; generateName is for create)"}},
-		"an item":               {"apiVersion: v1\nkind: List\nitems: [{metadata: {name: x}}]\n", []string{"document 1, item 1: it has no apiVersion or no kind"}},
+		"two that are not good":    {"kind: a\n---\n" + a + "---\n{\n", []string{"document 1: it has no apiVersion or no kind", "document 3: error converting YAML"}},
+		"a merged key, overridden": {"apiVersion: v1\nkind: Secret\nmetadata:\n  name: b\n  labels: &l {tier: a}\n  annotations: {<<: *l, tier: b}\n", []string{"document 1: ", `"tier" already set`}},
+		"a key twice":              {a + "---\n" + b + "kind: ConfigMap\n", []string{"document 2: ", `"kind" already set`}},
+		"a string":                 {"tea\n", []string{"document 1: it is no object, but a string"}},
+		"a list":                   {a + "---\n- a\n", []string{"document 2: it is no object, but a list"}},
+		"a number":                 {"7\n", []string{"document 1: it is no object, but a number"}},
+		"no name":                  {a + "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {generateName: a-}\n", []string{"document 2: it has no metadata.name (apply must know what to change; generateName is for create)"}},
+		"an item":                  {"apiVersion: v1\nkind: List\nitems: [{metadata: {name: x}}]\n", []string{"document 1, item 1: it has no apiVersion or no kind"}},
 		"items": {"apiVersion: v1\nkind: List\nitems:\n- tea\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: x}}\n- {apiVersion: v1, kind: Secret}\n" +
 			"- {apiVersion: v1, kind: List, items: [null, {kind: Secret}]}\n",
 			[]string{"document 1, item 1: it is no object, but a string\n", "document 1, item 3: it has no metadata.name", "document 1, item 4, item 1: it is no object, but null\n",
