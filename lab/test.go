@@ -59,7 +59,8 @@ func (a *app) test(ctx context.Context, o testOptions) (err error) {
 		t.check(ctx, "generated files", t.generated)
 		t.check(ctx, "go vet", t.goTool(a.root, nil, "vet", "./..."))
 		t.check(ctx, "go vet localcluster", t.goTool(light, nil, slices.Concat([]string{"vet"}, withoutDWARF, []string{"./..."})...))
-		t.check(ctx, "staticcheck", t.goTool(a.root, nil, "tool", "-modfile=tools/go.mod", "staticcheck", "./..."))
+		// It looks at all of client-go, too. With fewer garbage collections that takes a fifth less time.
+		t.check(ctx, "staticcheck", t.goTool(a.root, []string{"GOGC=400", "GOMEMLIMIT=4GiB"}, "tool", "-modfile=tools/go.mod", "staticcheck", "./..."))
 		t.check(ctx, "staticcheck localcluster", t.goTool(light, nil, "tool", "-modfile=../tools/go.mod", "staticcheck", lightPackages))
 		t.check(ctx, "shellcheck", t.shellcheck)
 		t.check(ctx, "shfmt", t.goTool(a.root, nil, "tool", "-modfile=tools/go.mod", "shfmt", "-d", "-i", "2", "-ci", "."))

@@ -94,6 +94,9 @@ func (r Runner) run(ctx context.Context, exercises []Exercise, overlay map[strin
 	cmd := exec.Command(r.Go, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = r.Root, &stdout, &stderr
 	cmd.Env = append(append(os.Environ(), r.Env...), Strict+"=1")
+	if overlay != nil && os.Getenv("GOGC") == "" {
+		cmd.Env = append(cmd.Env, "GOGC=400") // hundreds of programs to link: fewer collections save a seventh of the CPU time
+	}
 	run := r.Exec
 	if run == nil {
 		run = func(_ context.Context, cmd *exec.Cmd) error { return cmd.Run() }
