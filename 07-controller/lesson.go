@@ -75,10 +75,11 @@ func runLesson(step lessonStep) chapter.RunFunc {
 func (l *lesson) say(format string, args ...any) { fmt.Fprintf(l.out, format+"\n", args...) }
 
 // while runs the controller, as the step "controller" does, for as long as during takes. during's context ends when the
-// controller does.
+// controller does. The lease is a long one: a lesson about something else should not end because a busy machine, or a laptop
+// that slept, was silent for ten seconds.
 func (l *lesson) while(ctx context.Context, config *rest.Config, change func(*options), during func(context.Context) error) error {
 	o := options{
-		workers: 4, qps: 50, burst: 100, lease: 15 * time.Second,
+		workers: 4, qps: 50, burst: 100, lease: time.Minute,
 		system: labNamespace, image: defaultImage, listen: "127.0.0.1:0",
 	}
 	if change != nil {
@@ -98,7 +99,7 @@ func (l *lesson) while(ctx context.Context, config *rest.Config, change func(*op
 	}()
 	err := during(during2)
 	if err != nil && ctx.Err() == nil && context.Cause(during2) != nil {
-		err = context.Cause(during2)
+		return context.Cause(during2)
 	}
 	stop()
 	return errors.Join(err, <-ended)

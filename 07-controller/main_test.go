@@ -122,6 +122,19 @@ func TestForbidden(t *testing.T) {
 	assert.EqualError(t, err, "look whether a controller runs: leases are not for you")
 }
 
+// A lesson during which the controller ends says why, once.
+func TestControllerEndsDuringALesson(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	l := &lesson{}
+	err := l.while(quiet(t), &rest.Config{Host: server.URL}, nil, func(ctx context.Context) error {
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	require.ErrorContains(t, err, "the controller has ended: this cluster knows no Websites")
+	assert.Equal(t, 1, strings.Count(err.Error(), "knows no Websites"), err)
+}
+
 // A recorder makes a reference to the object, and finds its kind in the scheme.
 func TestRecorderNeedsTheScheme(t *testing.T) {
 	website := &v1alpha1.Website{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "shop", ResourceVersion: "7"}}
