@@ -57,15 +57,16 @@ func (a *app) test(ctx context.Context, o testOptions) (err error) {
 		})
 		t.check(ctx, "gofmt", t.gofmt)
 		t.check(ctx, "generated files", t.generated)
-		t.check(ctx, "go vet", t.goTool(a.root, nil, "vet", "./..."))
-		t.check(ctx, "go vet localcluster", t.goTool(light, nil, slices.Concat([]string{"vet"}, withoutDWARF, []string{"./..."})...))
+		t.check(ctx, "go vet", t.goTool(a.root, compileEnv(), "vet", "./..."))
+		t.check(ctx, "go vet localcluster", t.goTool(light, compileEnv(), slices.Concat([]string{"vet"}, withoutDWARF, []string{"./..."})...))
 		// It looks at all of client-go, too. With fewer garbage collections that takes a fifth less time.
-		t.check(ctx, "staticcheck", t.goTool(a.root, []string{"GOGC=400", "GOMEMLIMIT=4GiB"}, "tool", "-modfile=tools/go.mod", "staticcheck", "./..."))
+		fewerGCs := []string{"GOGC=400", "GOMEMLIMIT=4GiB"}
+		t.check(ctx, "staticcheck", t.goTool(a.root, fewerGCs, "tool", "-modfile=tools/go.mod", "staticcheck", "./..."))
 		t.check(ctx, "staticcheck localcluster", t.goTool(light, nil, "tool", "-modfile=../tools/go.mod", "staticcheck", lightPackages))
 		t.check(ctx, "shellcheck", t.shellcheck)
 		t.check(ctx, "shfmt", t.goTool(a.root, nil, "tool", "-modfile=tools/go.mod", "shfmt", "-d", "-i", "2", "-ci", "."))
 		// Files of ours differ by system, none by processor.
-		t.check(ctx, "types for darwin", t.goTool(filepath.Join(t.root, "tools"), nil, "run", "./typecheck", "darwin/arm64", t.root, light))
+		t.check(ctx, "types for darwin", t.goTool(filepath.Join(t.root, "tools"), fewerGCs, "run", "./typecheck", "darwin/arm64", t.root, light))
 	} else {
 		t.notRun = append(t.notRun, "gofmt, generated files, vet, staticcheck, shellcheck, shfmt, types for darwin: leave out --run")
 	}
