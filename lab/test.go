@@ -100,7 +100,7 @@ func (a *app) homeEnv(ctx context.Context, dir string) []string {
 
 // testOnCluster starts clusters in tmp, runs what needs them and takes the clusters down again, whatever happens.
 func (t *testRun) testOnCluster(ctx context.Context, tmp, light string) {
-	clusters := []app{*t.app, *t.app} // one test has a cluster to itself: with a second one fewer wait
+	clusters := []app{*t.app, *t.app, *t.app} // one test has a cluster to itself: with several fewer wait
 	if t.run != "" {
 		clusters = clusters[:1]
 	}
@@ -139,11 +139,17 @@ func (t *testRun) testOnCluster(ctx context.Context, tmp, light string) {
 		race = nil
 		t.notRun = append(t.notRun, "the race detector: it needs a C compiler; "+getCompiler)
 	}
-	all := kubeconfigForTests + "=" + strings.Join(kubeconfigs, string(filepath.ListSeparator))
 	readmes := t.startREADMEs(ctx)
 	defer readmes.wait()
-	t.goTest(ctx, "go test", t.root, append(slices.Clone(env), all), race, "./...")
-	t.testExercises(ctx, env)
+	exercises := t.startExercises(ctx, env)
+	defer exercises.wait()
+	forTests := slices.Clone(env)
+	if len(kubeconfigs) > 1 { // the exercises have the first to themselves: what waits for a cluster there runs out of time
+		forTests = append(forTests, kubeconfigForTests+"="+strings.Join(kubeconfigs[1:], string(filepath.ListSeparator)))
+	}
+	// The tests of the last chapter take longest, and mostly wait: they begin first.
+	t.goTest(ctx, "go test", t.root, forTests, race, "./07-controller", "./...")
+	t.testExercises(ctx, exercises)
 	// Each test has a cluster of its own: not as many at once as there are cores.
 	t.goTest(ctx, "go test localcluster", light, env, append(race, "-parallel=2"), lightPackages)
 	t.docs(ctx, readmes)
@@ -315,7 +321,7 @@ func (t *testRun) shellcheck(ctx context.Context) (string, error) {
 func packagesAtOnce() int { return max(6, runtime.NumCPU()) }
 
 // goTest runs the tests of one module, prints what failed and counts the tests.
-func (t *testRun) goTest(ctx context.Context, name, dir string, env, flags []string, packages string) {
+func (t *testRun) goTest(ctx context.Context, name, dir string, env, flags []string, packages ...string) {
 	if ctx.Err() != nil {
 		return
 	}
@@ -328,7 +334,7 @@ func (t *testRun) goTest(ctx context.Context, name, dir string, env, flags []str
 		log.echo = func(s string) { fmt.Fprint(t.out, s) }
 	}
 	_, err := t.watched(ctx, name, func(ctx context.Context) (string, error) {
-		cmd := exec.Command(t.goCmd, append(args, packages)...)
+		cmd := exec.Command(t.goCmd, append(args, packages...)...)
 		w := &lineWriter{line: log.line}
 		cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, append(os.Environ(), env...), w, w
 		return "", runGroup(ctx, cmd)
@@ -338,7 +344,7 @@ func (t *testRun) goTest(ctx context.Context, name, dir string, env, flags []str
 	case err != nil && len(failures) == 0:
 		failures = append(failures, fmt.Sprintf("%s: %v\n%s", name, err, log.stray.String()))
 	case passed+len(failures)+len(skips) == 0 && t.run == "":
-		failures = append(failures, name+": found no test in "+packages+"\n")
+		failures = append(failures, name+": found no test in "+strings.Join(packages, " ")+"\n")
 	}
 	what := "ok"
 	if len(failures) > 0 {

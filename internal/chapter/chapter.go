@@ -12,7 +12,9 @@ import (
 	"math"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -22,6 +24,7 @@ const (
 	ExitFailed      = 1   // a step failed
 	ExitUsage       = 2   // an unknown step or flag
 	ExitInterrupted = 130 // Ctrl-C, SIGTERM or SIGHUP: 128 + SIGINT, as a shell reports it
+	ExitUnread      = 141 // "| head" has read enough: 128 + SIGPIPE
 )
 
 // Flags are the flags that every chapter understands, before or after the step's name. They mean what they mean to kubectl.
@@ -69,7 +72,8 @@ func (c Chapter) Main(ctx context.Context, args []string, stdout, stderr io.Writ
 	defer signal.Stop(pipe)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stdout = &output{stdout, cancel}
+	out := &output{Writer: stdout, cancel: cancel}
+	stdout = out
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) { // nohup
 		signals = append(signals, syscall.SIGHUP)
@@ -109,6 +113,8 @@ func (c Chapter) Main(ctx context.Context, args []string, stdout, stderr io.Writ
 			err = step.Run(ctx, flags, stdout)
 		}
 		switch {
+		case err != nil && out.unread.Load() && tells(err, syscall.EPIPE, context.Canceled):
+			return ExitUnread
 		case err != nil && ctx.Err() != nil:
 			fmt.Fprintf(stderr, "%s: interrupted: %s\n", c.Dir, oneLine(err))
 			return ExitInterrupted
@@ -124,14 +130,26 @@ func (c Chapter) Main(ctx context.Context, args []string, stdout, stderr io.Writ
 type output struct {
 	io.Writer
 	cancel context.CancelFunc
+	unread atomic.Bool
 }
 
 func (o *output) Write(b []byte) (int, error) {
 	n, err := o.Writer.Write(b)
 	if err != nil {
+		o.unread.Store(errors.Is(err, syscall.EPIPE)) // not so a full disk, which the reader should hear of
 		o.cancel()
 	}
 	return n, err
+}
+
+// tells says whether err is one of those and nothing else: of several joined errors, one may be about the cleaning up.
+func tells(err error, those ...error) bool {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if slices.Contains(those, err) {
+			return true
+		}
+	}
+	return false
 }
 
 // parse reads flags wherever they stand: package flag stops at the first argument that is not one, so go on after it.

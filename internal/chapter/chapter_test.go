@@ -209,8 +209,16 @@ func TestMainOnABrokenPipe(t *testing.T) {
 		return ctx.Err()
 	}
 	var stderr bytes.Buffer
-	assert.Equal(t, ExitInterrupted, c.Main(t.Context(), nil, w, &stderr))
+	assert.Equal(t, ExitUnread, c.Main(t.Context(), nil, w, &stderr))
 	assert.True(t, cleanedUp)
+	assert.Empty(t, stderr.String(), "that was the reader's wish")
+
+	c.Steps[0].Run = func(_ context.Context, _ Flags, out io.Writer) error {
+		_, err := fmt.Fprintln(out, "hello")
+		return errors.Join(err, errors.New("clean up: no"))
+	}
+	assert.Equal(t, ExitInterrupted, c.Main(t.Context(), nil, w, &stderr))
+	assert.Contains(t, stderr.String(), "clean up: no", "this was not")
 }
 
 func TestMainUnderNohup(t *testing.T) {
