@@ -128,7 +128,7 @@ eventually() {
       tail -n 3 "$work/answer" "$work/answer.err" >&2 || true
       die "waited in vain for $what; the last answer is above"
     fi
-    sleep 0.2
+    sleep 1
   done
 }
 

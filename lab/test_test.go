@@ -228,7 +228,7 @@ func TestTestCommandWithRun(t *testing.T) {
 	l.env = append(l.env, "FAKE_TESTS="+onePass)
 	code, stdout, stderr := l.run("test", "--run", "TestX", "--no-race")
 	require.Zero(t, code, stdout+stderr)
-	assert.Regexp(t, `(?m)^go test -json -shuffle=on -timeout=30m -p=\d+ -run TestX ./07-controller ./...$`, l.log())
+	assert.Regexp(t, `(?m)^go test -json -shuffle=on -timeout=30m -p=\d+ -run TestX (-exec=env -u GOGC -u GOMEMLIMIT )?./07-controller ./...$`, l.log())
 	assert.NotContains(t, l.log(), "go vet")
 	assert.Contains(t, stdout, "leave out --run")
 	_, failed, skipped := counts(t, stdout)

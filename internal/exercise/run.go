@@ -95,7 +95,7 @@ func (r Runner) run(ctx context.Context, exercises []Exercise, overlay map[strin
 	cmd.Dir, cmd.Stdout, cmd.Stderr = r.Root, &stdout, &stderr
 	cmd.Env = append(append(os.Environ(), r.Env...), Strict+"=1")
 	if overlay != nil && os.Getenv("GOGC") == "" {
-		cmd.Env = append(cmd.Env, "GOGC=400") // hundreds of programs to link: fewer collections save a seventh of the CPU time
+		cmd.Env = append(cmd.Env, "GOGC=800") // hundreds of programs to link: fewer collections save a seventh of the CPU time
 	}
 	run := r.Exec
 	if run == nil {
