@@ -414,32 +414,17 @@ func (a *app) renderExercises() error {
 	return err
 }
 
-// startExercises begins to prove the exercises, with a throw-away cluster in env if one is up. It compiles and links, and the
-// tests that run meanwhile mostly wait.
-func (t *testRun) startExercises(ctx context.Context, env []string) *background {
-	return inBackground(func() (string, error) {
-		if t.noExercises() {
-			return "", nil
-		}
-		r := exercise.Runner{Root: t.root, Go: t.goCmd, Exec: runGroup, Env: env}
-		if !t.cluster {
-			r.Cluster = kubeconfigForTests
-		}
-		// Whoever solves exercises has files that are not what the author rendered. That is no failure, but CI sets CI.
-		return t.verifyExercises(ctx, "", r, os.Getenv("CI") != "")
-	})
-}
-
-// testExercises is the part of `lab test` that proves the exercises. started is what startExercises returned.
-func (t *testRun) testExercises(ctx context.Context, started *background) {
-	if !t.noExercises() {
-		t.checkSince(ctx, "exercises", started.began, func(context.Context) (string, error) { return started.wait() })
+// testExercises is the part of `lab test` that proves the exercises, with a throw-away cluster in env if one is up.
+// Whoever solves exercises has files that are not what the author rendered. That is no failure, but CI sets CI.
+func (t *testRun) testExercises(ctx context.Context, env []string) {
+	if found, err := exercise.All(t.root); t.run != "" || err == nil && len(found) == 0 {
+		return
 	}
-}
-
-func (t *testRun) noExercises() bool {
-	found, err := exercise.All(t.root)
-	return t.run != "" || err == nil && len(found) == 0
+	r := exercise.Runner{Root: t.root, Go: t.goCmd, Exec: runGroup, Env: env}
+	if !t.cluster {
+		r.Cluster = kubeconfigForTests
+	}
+	t.check(ctx, "exercises", func(ctx context.Context) (string, error) { return t.verifyExercises(ctx, "", r, os.Getenv("CI") != "") })
 }
 
 // verifyExercises proves the exercises and says what is wrong with them. strict says that files which differ from

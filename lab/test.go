@@ -100,7 +100,7 @@ func (a *app) homeEnv(ctx context.Context, dir string) []string {
 
 // testOnCluster starts clusters in tmp, runs what needs them and takes the clusters down again, whatever happens.
 func (t *testRun) testOnCluster(ctx context.Context, tmp, light string) {
-	clusters := []app{*t.app, *t.app, *t.app} // one test has a cluster to itself: with several fewer wait
+	clusters := []app{*t.app, *t.app} // one test has a cluster to itself: with a second one fewer wait
 	if t.run != "" {
 		clusters = clusters[:1]
 	}
@@ -139,21 +139,16 @@ func (t *testRun) testOnCluster(ctx context.Context, tmp, light string) {
 		race = nil
 		t.notRun = append(t.notRun, "the race detector: it needs a C compiler; "+getCompiler)
 	}
+	all := kubeconfigForTests + "=" + strings.Join(kubeconfigs, string(filepath.ListSeparator))
 	readmes := t.startREADMEs(ctx)
 	defer readmes.wait()
-	exercises := t.startExercises(ctx, env)
-	defer exercises.wait()
-	forTests := slices.Clone(env)
-	if len(kubeconfigs) > 1 { // the exercises have the first to themselves: what waits for a cluster there runs out of time
-		forTests = append(forTests, kubeconfigForTests+"="+strings.Join(kubeconfigs[1:], string(filepath.ListSeparator)))
-	}
 	// The tests of the last chapter take longest, and mostly wait: they begin first.
 	flags := slices.Clone(race)
 	if t.run == "" {
 		flags = append(flags, "-vet=off") // that was a check of its own
 	}
-	t.goTest(ctx, "go test", t.root, forTests, flags, "./07-controller", "./...")
-	t.testExercises(ctx, exercises)
+	t.goTest(ctx, "go test", t.root, append(slices.Clone(env), all), flags, "./07-controller", "./...")
+	t.testExercises(ctx, env)
 	// Each test has a cluster of its own: not as many at once as there are cores.
 	t.goTest(ctx, "go test localcluster", light, env, append(race, "-parallel=2"), lightPackages)
 	t.docs(ctx, readmes)
@@ -342,11 +337,6 @@ func (t *testRun) goTest(ctx context.Context, name, dir string, env, flags []str
 	args := append([]string{"test", "-json", "-shuffle=on", "-timeout=30m", fmt.Sprint("-p=", packagesAtOnce())}, flags...)
 	if t.run != "" {
 		args = append(args, "-run", t.run)
-	}
-	// For the compilers, and not for the tests.
-	if compile := compileEnv(); compile != nil {
-		env = slices.Concat(env, compile)
-		args = append(args, "-exec=env -u GOGC -u GOMEMLIMIT")
 	}
 	start, log := time.Now(), newTestLog()
 	if t.verbose {
