@@ -33,8 +33,12 @@ func labels() map[string]string { return map[string]string{labLabel: "07"} }
 // mine selects this chapter's objects.
 func mine() metav1.ListOptions { return metav1.ListOptions{LabelSelector: labLabel + "=07"} }
 
-// cleanLimit is how long cleaning up may take: pods and the CRD take their time.
-const cleanLimit = 2 * time.Minute
+// How long cleaning up may take: pods and the CRD take their time. A pod that is deleted while it starts may not hear the
+// signal to end, and is killed after 30 s; where a kubelet is busy, that is not all.
+const (
+	cleanLimit = 4 * time.Minute
+	podsLimit  = 3 * time.Minute
+)
 
 // inLab runs a lesson. It makes the namespace and the CRD if they are not there, removes what an interrupted run may have left
 // behind, and cleans up after the lesson, however that ends. Websites without the chapter's label, and a CRD without it, are
@@ -216,7 +220,8 @@ func anyOf(label string, values sets.Set[string]) string {
 func (l *lesson) untilGone(ctx context.Context, names sets.Set[string]) error {
 	opts := metav1.ListOptions{LabelSelector: anyOf(controller.LabelWebsite, names)}
 	left := ""
-	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+	// Five requests each time: more often, and the client's rate limiter would be what the error is about.
+	err := wait.PollUntilContextTimeout(ctx, 125*time.Millisecond, podsLimit, true, func(ctx context.Context) (bool, error) {
 		configMaps, err1 := l.kube.CoreV1().ConfigMaps(labNamespace).List(ctx, opts)
 		services, err2 := l.kube.CoreV1().Services(labNamespace).List(ctx, opts)
 		deployments, err3 := l.kube.AppsV1().Deployments(labNamespace).List(ctx, opts)
