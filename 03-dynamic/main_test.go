@@ -240,6 +240,7 @@ func TestReadManifests(t *testing.T) {
 		"a List":                {list + "---\n" + a, "1 ConfigMap a, 1 Secret b, 2 ConfigMap a"},
 		"an empty List":         {"apiVersion: v1\nkind: List\nitems: []\n", ""},
 		"a List in a List":      {"apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: List\n  items:\n  - {apiVersion: v1, kind: Secret, metadata: {name: b}}\n", "1 Secret b"},
+		"... at the end":        {a + "...\n# no more\n---\n" + b + "...\n", "1 ConfigMap a, 2 Secret b"},
 		"--- in a string":       {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  x: |\n    ---\n    y\n", "1 ConfigMap a"},
 	} {
 		manifests, err := readManifests(strings.NewReader(c.file))
@@ -276,6 +277,8 @@ func TestReadManifests(t *testing.T) {
 		"an apiVersion, a number":        {"apiVersion: 1\nkind: Secret\nmetadata: {name: b}\n", []string{"document 1: its apiVersion is no string, but a number"}},
 		"a kind, a bool":                 {"apiVersion: v1\nkind: no\nmetadata: {name: b}\n", []string{"document 1: its kind is no string, but a bool"}},
 		"an apiVersion with two slashes": {"apiVersion: a/b/c\nkind: Secret\nmetadata: {name: b}\n", []string{`document 1: its apiVersion "a/b/c" is neither a version nor group/version`}},
+		"an object behind ...":           {a + "...\n" + b, []string{"document 1: something follows its first object (put --- between two)"}},
+		"a flow behind a flow":           {"{apiVersion: v1}\n{kind: Secret}\n", []string{"document 1: something follows its first object"}},
 		"a separator":                    {a + "--- tea\n" + b, []string{"document 1: invalid Yaml document separator: tea"}},
 	} {
 		manifests, err := readManifests(strings.NewReader(c.file))

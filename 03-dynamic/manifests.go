@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	goyaml "go.yaml.in/yaml/v3"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/yaml"
@@ -60,6 +61,9 @@ func decode(text []byte, where string) ([]*unstructured.Unstructured, []error) {
 		others, alsoWrong := decode(rest, where)
 		return append(objects, others...), append(wrong, alsoWrong...)
 	}
+	if err := nothingFollows(text); err != nil {
+		return nil, []error{fmt.Errorf("%s: %w", where, err)}
+	}
 	var content any
 	// Strict: it is an error if a key is there twice. Numbers become int64 or float64, as the helpers want them.
 	if err := yaml.UnmarshalStrict(text, &content); err != nil {
@@ -69,6 +73,20 @@ func decode(text []byte, where string) ([]*unstructured.Unstructured, []error) {
 		return nil, nil
 	}
 	return unfold(content, where)
+}
+
+// nothingFollows makes sure that a document of YAML is one: after a line "..." another may begin without "---", and the
+// decoder below, which is kubectl's too, would read the first, and lose the other without a word.
+func nothingFollows(text []byte) error {
+	decoder := goyaml.NewDecoder(bytes.NewReader(text))
+	var first, second goyaml.Node
+	if decoder.Decode(&first) != nil {
+		return nil // nothing is there, or it is wrong: the decoder below says how
+	}
+	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
+		return errors.New("something follows its first object (put --- between two)")
+	}
+	return nil
 }
 
 // beforeJSON is what may stand before a JSON object: spaces, comments, the first "---" of the file.
