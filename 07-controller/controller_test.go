@@ -23,7 +23,8 @@ func labWorld(t testing.TB) *world {
 
 func TestControllerOnCluster(t *testing.T) {
 	w := labWorld(t)
-	r := w.start(w.kubeconfig("")).leading()
+	// With a lease as in a cluster: its deadline limits each request, too, and no reconcile should run out of time here.
+	r := w.start(w.kubeconfig(""), "-lease", "1m").leading()
 	w.create(names(5)...)
 	w.requireAsSpecified(5)
 	for _, name := range names(3) {

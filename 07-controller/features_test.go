@@ -212,7 +212,7 @@ func TestPreconditionsOnCluster(t *testing.T) {
 func TestFeaturesOnCluster(t *testing.T) {
 	t.Setenv("KUBE_CACHE_MUTATION_DETECTOR", "true") // the controller panics if it changes what is in a cache
 	w := labWorld(t)
-	r := w.start(w.kubeconfig("")).neverForbidden().leading()
+	r := w.start(w.kubeconfig(""), "-lease", "1m").neverForbidden().leading()
 	for _, feature := range []struct {
 		name string
 		test func(*world)
@@ -659,7 +659,7 @@ func TestObjectUnknownToTheCacheOnCluster(t *testing.T) {
 func TestResyncWritesNothingOnCluster(t *testing.T) {
 	w := labWorld(t)
 	proxy := w.audit()
-	r := w.start(w.kubeconfig(proxy.url), "-resync", "2s").neverForbidden().leading()
+	r := w.start(w.kubeconfig(proxy.url), "-lease", "1m", "-resync", "2s").neverForbidden().leading()
 	w.create(names(3)...)
 	w.requireAsSpecified(3)
 	assert.NotEmpty(t, proxy.written(), "the audit sees writes")
