@@ -97,7 +97,7 @@ const getCompiler = "Debian: apt-get install gcc; macOS: xcode-select --install"
 // cCompiler is the compiler that the race detector would use, or "".
 func (a *app) cCompiler(ctx context.Context) string {
 	cc := strings.Fields(a.goEnv(ctx, "CC"))
-	if a.goEnv(ctx, "CGO_ENABLED") != "1" || len(cc) == 0 {
+	if len(cc) == 0 {
 		return ""
 	}
 	path, err := exec.LookPath(cc[0])

@@ -307,7 +307,7 @@ image_refs() {
 build_program() {
   local arch
   arch=$(docker version --format '{{.Server.Arch}}')
-  CGO_ENABLED=0 GOOS=linux GOARCH=$arch go -C "$root" build -trimpath -ldflags='-s -w' -o "$1" "$2"
+  CGO_ENABLED=0 GOOS=linux GOARCH=$arch go -C "$root" build -ldflags='-s -w' -o "$1" "$2"
 }
 
 # load_image WHAT IMAGE DIRECTORY NODES builds an image from a directory, and loads it into the nodes, separated by commas.

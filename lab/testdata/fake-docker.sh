@@ -82,7 +82,7 @@ case "$name ${1:-}" in
         fails go-tool
         echo "${0%/*}/kind"
         ;;
-      build) touch "${*:7:1}" ;; # after -C ROOT build -trimpath -ldflags -o
+      build) touch "${*:6:1}" ;; # after -C ROOT build -ldflags -o
       run)
         touch "$FAKE/steps-ran"
         echo "what the steps print"
