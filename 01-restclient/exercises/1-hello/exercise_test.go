@@ -2,6 +2,8 @@ package hello
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -12,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/client-go/rest"
 
 	"client-go-lab/internal/labtest"
 )
@@ -65,6 +68,25 @@ func TestStep1PodNames(t *testing.T) {
 		idea = "a request without Namespace(...) asks for every namespace: you listed every namespace"
 	}
 	check(t, outcome(api.request, got, err), outcome("GET /api/v1/namespaces/garden/pods", []string{"rose", "tulip"}, nil), idea)
+	checkErrors(t, PodNames, "garden")
+}
+
+// checkErrors sees to it that errors come back, wrapped, and that the caller's context ends a request.
+func checkErrors(t *testing.T, names func(context.Context, rest.Interface, string) ([]string, error), where string) {
+	t.Helper()
+	refuse := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		labtest.SendError(w, apierrors.NewForbidden(corev1.Resource("pods"), "", errors.New("no rule allows it")))
+	})
+	if got, err := names(t.Context(), labtest.Serve(t, refuse), where); !apierrors.IsForbidden(err) {
+		labtest.Unexpected(t, fmt.Sprintf("the server forbids the request; result: %v, error: %v", got, err), "the server's error, wrapped with %w",
+			"no answer is not an empty list: return the error, and wrap it with %w, as %v leaves only its words")
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if got, err := names(ended, labtest.Serve(t, &garden{}), where); !errors.Is(err, context.Canceled) {
+		labtest.Unexpected(t, fmt.Sprintf("ctx has ended before the request; result: %v, error: %v", got, err), "no request, and the error "+context.Canceled.Error(),
+			"hand ctx to Do: with a context of your own the caller cannot end the request")
+	}
 }
 
 func TestStep2PodsOnNode(t *testing.T) {
@@ -91,6 +113,7 @@ func TestStep2PodsOnNode(t *testing.T) {
 		idea = "let the server choose: whoever filters on the client pays for every pod of the cluster"
 	}
 	check(t, outcome(api.request, got, err), outcome(request, want, nil), idea)
+	checkErrors(t, PodsOnNode, "north")
 }
 
 // outcome is what a request brought, in one line.

@@ -2,6 +2,7 @@ package pages
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -173,6 +175,42 @@ func TestStep2Expired(t *testing.T) {
 			"only a 410 is mended by listing again: return every other error")
 	}
 }
+
+// slow is a library that lets the caller give up during a request, and answers whoever goes on waiting.
+type slow struct {
+	*library
+	at     int // the number of that request
+	giveUp context.CancelFunc
+}
+
+func (s slow) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if len(s.requests) == s.at-1 {
+		s.giveUp()
+		select {
+		case <-r.Context().Done():
+		case <-time.After(time.Second):
+		}
+	}
+	s.library.ServeHTTP(w, r)
+}
+
+// checkContext sees to it that the caller's context ends a request.
+func checkContext(t *testing.T, l *library, at int) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	got, err := Names(ctx, labtest.Serve(t, slow{l, at, cancel}), "default", 2)
+	if !errors.Is(err, context.Canceled) {
+		labtest.Unexpected(t, l.outcome(got, err), fmt.Sprintf("ctx has ended during request %d: no names, and the error %v", at, context.Canceled),
+			"hand ctx to every request: with a context of your own the caller cannot end it")
+	}
+}
+
+func TestStep1Context(t *testing.T) {
+	checkContext(t, &library{pages: [][]string{{"a", "b"}, {"c", "d"}, {"e"}}}, 2)
+}
+
+func TestStep2Context(t *testing.T) { checkContext(t, refusing(expired()), 3) }
 
 // The same on a real API server, which makes real tokens.
 func TestStep1RealServer(t *testing.T) {

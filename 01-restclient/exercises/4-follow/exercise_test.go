@@ -26,7 +26,7 @@ type script struct {
 	lists    []corev1.ConfigMapList
 	streams  []any    // the lines of a stream that then ends, or an *apierrors.StatusError
 	requests []string // "list", "watch from 11"; one client asks for one thing at a time
-	query    string   // of the last watch
+	url      string   // of the last watch
 }
 
 func (s *script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -45,7 +45,7 @@ func (s *script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.lists = s.lists[1:]
 	default:
 		s.requests = append(s.requests, "watch from "+query.Get("resourceVersion"))
-		s.query = r.URL.RawQuery
+		s.url = r.URL.RequestURI()
 		if len(s.streams) == 0 {
 			w.WriteHeader(http.StatusOK)
 			w.(http.Flusher).Flush()
@@ -146,9 +146,10 @@ func TestStep1Open(t *testing.T) {
 		{"watch=true", "Request.Watch does not set watch=true: without it the answer is a list"},
 		{"resourceVersion=7", "a watch from the list's resourceVersion brings everything that happened since: there is no gap"},
 		{"allowWatchBookmarks=true", "without bookmarks a quiet stream's place grows old, until it is too old to go on from"},
+		{"/api/v1/namespaces/default/configmaps", "without Namespace(...) a watch brings what happens to the ConfigMaps of every namespace"},
 	} {
-		if err != nil || !strings.Contains(s.query, want.param) {
-			labtest.Unexpected(t, fmt.Sprintf("requests: %v, query of the watch: %q, error: %v", s.requests, s.query, err), "a watch with "+want.param, want.idea)
+		if err != nil || !strings.Contains(s.url, want.param) {
+			labtest.Unexpected(t, fmt.Sprintf("requests: %v, the watch: %q, error: %v", s.requests, s.url, err), "a watch with "+want.param, want.idea)
 		}
 	}
 }
