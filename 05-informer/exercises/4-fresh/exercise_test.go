@@ -35,6 +35,7 @@ const (
 	ideaWait    = "the write is done, and its event is under way; nobody knows how long. Ask the store until it is as fresh as the write"
 	ideaTwice   = `a controller that reads its cache too early thinks "there is none, I have to create it", and creates two: settle first`
 	ideaEach    = "what was written before the error is written: remember each write when it is done"
+	ideaLimit   = "settle has returned an error: nobody knows what the cache has heard of by now. Write nothing, and return the error"
 	ideaShared  = "nothing that came from a cache may be changed: DeepCopy first"
 )
 
@@ -91,13 +92,24 @@ func (s *shop) write(cup *corev1.ConfigMap, change func(runtime.Object)) (*corev
 	return cup.DeepCopy(), nil
 }
 
-func (s *shop) Create(_ context.Context, cup *corev1.ConfigMap, _ metav1.CreateOptions) (*corev1.ConfigMap, error) {
+// callers is the key of a value in every context that a Keeper is called with.
+type callers struct{}
+
+var errContext = errors.New("the context of this request is not from the caller, who cannot end it: hand ctx on")
+
+func (s *shop) Create(ctx context.Context, cup *corev1.ConfigMap, _ metav1.CreateOptions) (*corev1.ConfigMap, error) {
+	if ctx.Value(callers{}) == nil {
+		return nil, errContext
+	}
 	cup = cup.DeepCopy()
 	cup.Name = cmp.Or(cup.Name, fmt.Sprint(cup.GenerateName, s.writes))
 	return s.write(cup, s.source.Add)
 }
 
-func (s *shop) Update(_ context.Context, cup *corev1.ConfigMap, _ metav1.UpdateOptions) (*corev1.ConfigMap, error) {
+func (s *shop) Update(ctx context.Context, cup *corev1.ConfigMap, _ metav1.UpdateOptions) (*corev1.ConfigMap, error) {
+	if ctx.Value(callers{}) == nil {
+		return nil, errContext
+	}
 	if have := s.cups[cup.Name]; have == nil || have.ResourceVersion != cup.ResourceVersion {
 		return nil, apierrors.NewConflict(corev1.Resource("configmaps"), cup.Name, errors.New("the object has been modified"))
 	}
@@ -131,14 +143,18 @@ func late(w watch.Interface) watch.Interface {
 	return p
 }
 
-// patient ends a test that asks the store for ever without a pause.
+// patient ends a test that asks the store for ever, or without a pause.
 type patient struct {
 	cache.Store
 	t     *testing.T
+	began time.Time
 	asked map[time.Time]int // by the bubble's clock
 }
 
 func (p patient) LastStoreSyncResourceVersion() string {
+	if time.Since(p.began) > 10*time.Minute {
+		labtest.Unexpected(p.t, "the context has ended, and the store is still asked", "an end", "hand ctx on: who waits with a context of its own cannot be told to stop")
+	}
 	if p.asked[time.Now()]++; p.asked[time.Now()] > 1000 {
 		labtest.Unexpected(p.t, "the store was asked 1,000 times at the same moment", "a pause in between", "wait.PollUntilContextCancel waits between its questions")
 	}
@@ -175,10 +191,10 @@ func inShop(t *testing.T, f func(t *testing.T, ctx context.Context, s *shop, k *
 			t.Fatal(context.Cause(ctx))
 		}
 		synctest.Wait()
-		f(t, ctx, s, &Keeper{
+		f(t, context.WithValue(ctx, callers{}, true), s, &Keeper{
 			API:   s,
 			Cups:  listersv1.NewConfigMapLister(informer.GetIndexer()).ConfigMaps("shop"),
-			Store: patient{Store: informer.GetStore(), t: t, asked: map[time.Time]int{}},
+			Store: patient{Store: informer.GetStore(), t: t, began: time.Now(), asked: map[time.Time]int{}},
 		})
 	})
 }
@@ -251,11 +267,40 @@ func TestStep3Fill(t *testing.T) {
 func TestStep3HalfWay(t *testing.T) {
 	inShop(t, func(t *testing.T, ctx context.Context, s *shop, k *Keeper) {
 		s.refused = 2
-		if err := k.Fill(ctx, 3); err == nil || s.writes != 2 {
-			labtest.Unexpected(t, fmt.Sprintf("the second write was refused; Fill has made %d writes, error: %v", s.writes, err), "2 writes, and the error", "an error of a write is the caller's, who tries again")
+		if err := k.Fill(ctx, 3); !apierrors.IsInternalError(err) || s.writes != 2 {
+			labtest.Unexpected(t, fmt.Sprintf("the second write was refused; Fill has made %d writes, error: %v", s.writes, err), "2 writes, and the error, wrapped with %w", "an error of a write is the caller's, who tries again")
 		}
 		fill(t, ctx, k, 3, func() int { return len(s.cups) }, ideaEach)
 	})
+}
+
+// whileLate calls something that writes while the cache is late, and stays so until ctx ends.
+func whileLate(t *testing.T, what string, write func(context.Context, *Keeper) error) {
+	t.Helper()
+	inShop(t, func(t *testing.T, ctx context.Context, s *shop, k *Keeper) {
+		if _, err := s.Create(ctx, newCup(), metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute) // the bubble's clock: its event is there
+		s.writes, k.last = 0, "1000000"
+		limited, cancel := context.WithTimeout(ctx, time.Minute)
+		defer cancel()
+		if err := write(limited, k); err == nil || s.writes > 0 {
+			labtest.Unexpected(t, fmt.Sprintf("ctx has ended before the cache was fresh; %s has made %d writes, error: %v", what, s.writes, err), "no write, and an error", ideaLimit)
+		}
+		k.last = ""
+		if err := write(ctx, k); err != nil || s.writes == 0 {
+			labtest.Unexpected(t, fmt.Sprintf("the cache is fresh again; %s has made %d writes, error: %v", what, s.writes, err), "what is missing is written, and no error", ideaWait)
+		}
+	})
+}
+
+func TestStep3Limit(t *testing.T) {
+	whileLate(t, "Fill(3)", func(ctx context.Context, k *Keeper) error { return k.Fill(ctx, 3) })
+}
+
+func TestStep4Limit(t *testing.T) {
+	whileLate(t, "Paint(blue)", func(ctx context.Context, k *Keeper) error { return k.Paint(ctx, "blue") })
 }
 
 func TestStep4Paint(t *testing.T) {

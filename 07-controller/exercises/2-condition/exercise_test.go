@@ -41,9 +41,18 @@ type server struct {
 	refuse          error
 }
 
-func (s *server) write(sent *Teapot, change func()) (*Teapot, error) {
+// callers is the key of a value in every context that Report is called with.
+type callers struct{}
+
+func callersContext(t *testing.T) context.Context {
+	return context.WithValue(t.Context(), callers{}, true)
+}
+
+func (s *server) write(ctx context.Context, sent *Teapot, change func()) (*Teapot, error) {
 	teapots := schema.GroupResource{Group: "tea.example.com", Resource: "teapots"}
 	switch {
+	case ctx.Value(callers{}) == nil:
+		return nil, errors.New("the context of this request is not from the caller, who cannot end it: hand ctx on")
 	case s.updates+s.status > 20:
 		return nil, errors.New("you have sent 20 requests: will that ever end?")
 	case s.refuse != nil:
@@ -58,18 +67,18 @@ func (s *server) write(sent *Teapot, change func()) (*Teapot, error) {
 	return s.teapot.DeepCopy(), nil
 }
 
-func (s *server) Update(_ context.Context, sent *Teapot, _ metav1.UpdateOptions) (*Teapot, error) {
+func (s *server) Update(ctx context.Context, sent *Teapot, _ metav1.UpdateOptions) (*Teapot, error) {
 	s.updates++
-	return s.write(sent, func() {
+	return s.write(ctx, sent, func() {
 		status := s.teapot.Status
 		s.teapot = sent.DeepCopy()
 		s.teapot.Status = status
 	})
 }
 
-func (s *server) UpdateStatus(_ context.Context, sent *Teapot, _ metav1.UpdateOptions) (*Teapot, error) {
+func (s *server) UpdateStatus(ctx context.Context, sent *Teapot, _ metav1.UpdateOptions) (*Teapot, error) {
 	s.status++
-	return s.write(sent, func() { s.teapot.Status = sent.Status.DeepCopy() })
+	return s.write(ctx, sent, func() { s.teapot.Status = sent.Status.DeepCopy() })
 }
 
 // newTeapot is one with the status of a second writer, and room for more conditions.
@@ -161,7 +170,7 @@ func TestStep2Report(t *testing.T) {
 			t.Helper()
 			cached := s.teapot.DeepCopy()
 			before := cached.DeepCopy()
-			err := Report(t.Context(), s, cached, cups)
+			err := Report(callersContext(t), s, cached, cups)
 			if s.updates > 0 {
 				labtest.Unexpected(t, what+": "+requests()+"; on the server is: "+show(s.teapot.Status, start), "UpdateStatus, and no Update", ideaHalf)
 			}
@@ -193,7 +202,7 @@ func TestStep2Conflict(t *testing.T) {
 	s := &server{teapot: newTeapot()}
 	cached := s.teapot.DeepCopy()
 	s.teapot.ResourceVersion = "11" // somebody has written since
-	if err := Report(t.Context(), s, cached, 2); !apierrors.IsConflict(err) || s.status != 1 {
+	if err := Report(callersContext(t), s, cached, 2); !apierrors.IsConflict(err) || s.status != 1 {
 		labtest.Unexpected(t, fmt.Sprintf("the Teapot in the cache is old: after %d UpdateStatus and %d Update, the error is: %v", s.status, s.updates, err),
 			"one UpdateStatus, and an error for which apierrors.IsConflict is true", ideaConflict)
 	}

@@ -59,7 +59,29 @@ func (w *world) do(what string, err *error) error {
 	return failed
 }
 
-func (w *world) Write(_ context.Context, line string) error {
+// callers is the key of a value in the context that Reconcile is called with.
+type callers struct{}
+
+// see looks at the context of what is going to be done.
+func (w *world) see(ctx context.Context) {
+	if ctx.Value(callers{}) == nil {
+		w.log = append(w.log, "with a context that is not the caller's, who cannot end this (hand ctx on)")
+	}
+}
+
+// orders are a client's, and see each request's context.
+type orders struct {
+	coreclient.ConfigMapInterface
+	*world
+}
+
+func (o orders) Patch(ctx context.Context, name string, pt types.PatchType, data []byte, opts metav1.PatchOptions, subresources ...string) (*corev1.ConfigMap, error) {
+	o.see(ctx)
+	return o.ConfigMapInterface.Patch(ctx, name, pt, data, opts, subresources...)
+}
+
+func (w *world) Write(ctx context.Context, line string) error {
+	w.see(ctx)
 	if err := w.do("write the line "+line, &w.bookError); err != nil {
 		return err
 	}
@@ -69,7 +91,8 @@ func (w *world) Write(_ context.Context, line string) error {
 	return nil
 }
 
-func (w *world) Erase(_ context.Context, line string) error {
+func (w *world) Erase(ctx context.Context, line string) error {
+	w.see(ctx)
 	if err := w.do("erase the line "+line, &w.bookError); err != nil {
 		return err
 	}
@@ -98,7 +121,7 @@ func start(t *testing.T, order *corev1.ConfigMap) *world {
 		err := w.do(what, &w.apiError)
 		return err != nil, nil, err
 	})
-	w.Keeper = &Keeper{Orders: client.CoreV1().ConfigMaps("kitchen"), Book: w}
+	w.Keeper = &Keeper{Orders: orders{client.CoreV1().ConfigMaps("kitchen"), w}, Book: w}
 	return w
 }
 
@@ -118,7 +141,7 @@ func (w *world) check(t *testing.T, what string, order *corev1.ConfigMap, wantEr
 	t.Helper()
 	before, room := order.DeepCopy(), slices.Clone(order.Finalizers[:cap(order.Finalizers)])
 	w.log = nil
-	err := w.Reconcile(t.Context(), order)
+	err := w.Reconcile(context.WithValue(t.Context(), callers{}, true), order)
 	done := "nothing"
 	if len(w.log) > 0 {
 		done = strings.Join(w.log, "; ")
