@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -135,6 +136,16 @@ func TestApplyFileOnCluster(t *testing.T) {
 	assert.Equal(t, chapter.ExitFailed, code)
 	assert.Contains(t, stderr, "document 1, Plate soup: failed to create typed patch object")
 	assert.Contains(t, stderr, ".spec.rim: field not declared in schema")
+
+	// What stands behind "..." is refused; kubectl loses it, and says nothing.
+	require.NoError(t, os.WriteFile(file, []byte("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n...\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\n"), 0o600))
+	_, stderr, code = program.Run(t.Context(), "apply", file, "-n", labNamespace, "-kubeconfig", kubeconfig)
+	assert.Equal(t, chapter.ExitFailed, code)
+	assert.Contains(t, stderr, "nothing applied: document 1: something follows its first object")
+	kubectl := exec.CommandContext(t.Context(), labtest.Binary(t), "kubectl", "--kubeconfig", kubeconfig, "-n", labNamespace, "apply", "--dry-run=server", "-f", file)
+	output, err := kubectl.CombinedOutput()
+	require.NoError(t, err, string(output))
+	assert.Equal(t, "configmap/a created (server dry run)\n", string(output))
 
 	// Warnings are shown.
 	require.NoError(t, os.WriteFile(file, []byte("apiVersion: v1\nkind: Endpoints\nmetadata: {name: soup}\n"), 0o600))

@@ -23,7 +23,6 @@ func labWorld(t testing.TB) *world {
 
 func TestControllerOnCluster(t *testing.T) {
 	w := labWorld(t)
-	// With a lease as in a cluster: its deadline limits each request, too, and no reconcile should run out of time here.
 	r := w.start(w.kubeconfig(""), "-lease", "1m").leading()
 	w.create(names(5)...)
 	w.requireAsSpecified(5)

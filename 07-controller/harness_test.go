@@ -238,7 +238,8 @@ type replica struct {
 	log bytes.Buffer
 }
 
-// start starts a controller with a lease of 3 s, and more flags. It ends with the test at the latest.
+// start starts a controller with a lease of 3 s, and more flags. It ends with the test at the latest. That lease makes tests of
+// takeovers short, and leaves each write 1 s; whoever tests something else, and expects no error, gives it a minute.
 func (w *world) start(kubeconfig string, flags ...string) *replica {
 	w.t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -61,7 +61,7 @@ deploy() {
   tar -cf - -C "$root/07-controller/config" . | docker exec -i "$control_plane" tar -xf - -C "$manifests"
   {
     node_kubectl apply --server-side --kustomize "$manifests" &&
-      node_kubectl --namespace="$system" rollout status deployment/website-controller --timeout=180s
+      node_kubectl --namespace="$system" rollout status deployment/website-controller --timeout=90s
   } >"$work/deploy.log" 2>&1 || {
     tail -n 10 "$work/deploy.log" >&2
     controller_logs | tail -n 10 >&2
@@ -95,7 +95,7 @@ kind: Website
 metadata: {name: $1, namespace: $sites}
 spec: {host: $1.example.com, html: "$2", replicas: 2}
 EOF
-      node_kubectl --namespace="$sites" wait --for=condition=Ready --timeout=180s "website/$1"
+      node_kubectl --namespace="$sites" wait --for=condition=Ready --timeout=60s "website/$1"
   } >"$work/site.log" 2>&1 || {
     tail -n 3 "$work/site.log" >&2
     node_kubectl --namespace="$sites" describe "website/$1" | tail -n 20 >&2
@@ -107,12 +107,12 @@ EOF
 # check_page NAME PAGE fetches a page by several ways. Each may take a moment to know of new pods.
 check_page() {
   local address node from='the API server'
-  eventually 90 "the page of $1 from the API server's proxy" is "$2" \
+  eventually 30 "the page of $1 from the API server's proxy" is "$2" \
     node_kubectl get --raw "/api/v1/namespaces/$sites/services/http:$1:80/proxy/"
   address=$(node_kubectl --namespace="$sites" get "service/$1" --output='jsonpath={.spec.clusterIP}')
   for node in $(nodes); do
     docker exec "$node" sh -c 'command -v curl' >/dev/null || continue
-    eventually 90 "the page of $1 on $node" is "$2 text/html; charset=utf-8" \
+    eventually 30 "the page of $1 on $node" is "$2 text/html; charset=utf-8" \
       docker exec "$node" curl --silent --show-error --max-time 5 --write-out ' %{content_type}' "http://$address/"
     from="$from, $node"
   done
@@ -159,7 +159,7 @@ kill_leader() {
     die "the leader could not be killed; the line above says why"
   }
   began=$SECONDS
-  eventually 120 "another holder of the lease" another_holder
+  eventually 60 "another holder of the lease" another_holder
   say "  ${new_holder%_*} leads, $((SECONDS - began)) s later: the lease, 15 s, had to run out"
 }
 
@@ -180,14 +180,14 @@ tear_down() {
   local node left
   say "Deleting the Websites, then the controller"
   # This waits until they are gone, and that takes a controller: it removes the finalizer.
-  node_kubectl --namespace="$sites" delete websites --all --timeout=120s >"$work/delete.log" 2>&1 || {
+  node_kubectl --namespace="$sites" delete websites --all --timeout=60s >"$work/delete.log" 2>&1 || {
     tail -n 3 "$work/delete.log" >&2
     die "the Websites do not go; the lines above say why"
   }
   is '' directory || die "left behind in the directory of sites: $(tr '\n' ' ' <"$work/answer")"
   eventually 180 "the garbage collector to delete the Websites' children" is '' list_namespace "$sites"
   node_kubectl --namespace="$system" delete deployment/website-controller >/dev/null
-  node_kubectl --namespace="$system" wait --for=delete --timeout=180s pod --selector="$controllers" >/dev/null
+  node_kubectl --namespace="$system" wait --for=delete --timeout=60s pod --selector="$controllers" >/dev/null
   is '' holder || die "the last controller ended and did not give the lease back to $system: $(cat "$work/answer") has it"
   remove_controller || die "not everything could be deleted; the lines above say why"
   left=$(node_kubectl get crd,clusterroles,clusterrolebindings,namespaces --output=name)

@@ -93,6 +93,8 @@ func fakeGo(args []string) int {
 			fmt.Println(!slices.Contains(compiled, pkg), pkg)
 		}
 		fmt.Println("true client-go-lab/x")
+	case args[0] == "list" && args[1] == "-f":
+		fmt.Println(os.Getenv("FAKE_TESTED"))
 	case args[0] == "build":
 		if out := os.Getenv("FAKE_FAILURE"); out != "" {
 			fmt.Fprintln(os.Stderr, out)
@@ -135,6 +137,9 @@ func fakeGo(args []string) int {
 		return code
 	case args[0] == "test":
 		waitAtGate("test")
+		if slices.Contains(args, "-race") {
+			note("with race CGO_ENABLED=" + os.Getenv("CGO_ENABLED"))
+		}
 		note("test env", "HOME="+os.Getenv("HOME"), "LAB_STATE="+os.Getenv("LAB_STATE"), "LAB_TEST_KUBECONFIG="+os.Getenv("LAB_TEST_KUBECONFIG"))
 		fmt.Print(os.Getenv("FAKE_TESTS"))
 		if os.Getenv("FAKE_ORPHAN") != "" { // a test starts a cluster of its own and dies

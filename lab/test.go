@@ -150,7 +150,7 @@ func (t *testRun) testOnCluster(ctx context.Context, tmp, light string) {
 	if t.run == "" {
 		flags = append(flags, "-vet=off") // that was a check of its own
 	}
-	t.goTest(ctx, "go test", t.root, append(slices.Clone(env), all), flags, t.tested(ctx, t.root, "./07-controller", "./...")...)
+	t.goTest(ctx, "go test", t.root, append(slices.Clone(env), all), flags, t.tested(ctx, "./07-controller", "./...")...)
 	t.testExercises(ctx, env)
 	// Each test has a cluster of its own: not as many at once as there are cores.
 	t.goTest(ctx, "go test localcluster", light, env, append(race, "-parallel=2"), lightPackages)
@@ -163,8 +163,8 @@ var withRace = []string{"-race", "-gcflags=all=-dwarf=false"}
 
 // tested lists those packages that have tests: to compile each solution and each wrong one for the race detector, only to
 // hear that it has no test file, takes a minute of CPU time. Whatever goes wrong here, go test says.
-func (t *testRun) tested(ctx context.Context, dir string, packages ...string) []string {
-	list, err := t.tool(ctx, dir, nil, t.goCmd, append([]string{"list", "-f", "{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}"}, packages...)...)
+func (t *testRun) tested(ctx context.Context, packages ...string) []string {
+	list, err := t.tool(ctx, t.root, nil, t.goCmd, append([]string{"list", "-f", "{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}"}, packages...)...)
 	if tested := strings.Fields(list); err == nil && len(tested) > 0 {
 		return tested
 	}

@@ -240,6 +240,18 @@ func TestTestCommandWithRun(t *testing.T) {
 	assert.Contains(t, stdout, "no test matches TestNone")
 }
 
+// The race detector needs cgo, also where it is off, and only packages that have tests.
+func TestTestCommandWithRace(t *testing.T) {
+	l := newLab(t)
+	l.env = append(l.env, "FAKE_TESTS="+onePass, "FAKE_CC=/bin/sh -c", "CGO_ENABLED=0", "FAKE_TESTED=client-go-lab/b\nclient-go-lab/a")
+	code, stdout, stderr := l.run("test", "--run", "TestX")
+	require.Zero(t, code, stdout+stderr)
+	assert.Regexp(t, `(?m)^go test .* -race -gcflags=all=-dwarf=false -run TestX client-go-lab/b client-go-lab/a$`, l.log())
+	assert.Contains(t, l.log(), "with race CGO_ENABLED=1\n")
+	assert.NotContains(t, l.log(), "with race CGO_ENABLED=0\n")
+	assert.NotContains(t, stdout, "the race detector:")
+}
+
 func TestInterruptTakesTheThrowAwayClusterDown(t *testing.T) {
 	for _, where := range []string{"up", "test", "docs"} {
 		t.Run(where, func(t *testing.T) {

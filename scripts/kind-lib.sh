@@ -303,7 +303,8 @@ image_refs() {
     "$work/images" "$work/images"
 }
 
-# build_program FILE PACKAGE builds a program for the nodes, linked statically.
+# build_program FILE PACKAGE builds a program for the nodes, linked statically. There is no -trimpath: it would change every
+# package's key in Go's build cache.
 build_program() {
   local arch
   arch=$(docker version --format '{{.Server.Arch}}')
